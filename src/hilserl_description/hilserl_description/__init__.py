@@ -1,0 +1,1 @@
+"""The robot: its models, task scenes and kinematics. Free of ROS."""

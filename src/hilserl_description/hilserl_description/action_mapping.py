@@ -1,0 +1,108 @@
+"""From actions to joint commands: the one place where an action gets its physical meaning."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hilserl_core.spec import GRIPPER_CLOSE, GRIPPER_OPEN, ActionSpec, gripper_choice
+from hilserl_description import koch
+from hilserl_description.kinematics import ForwardKinematics, InverseKinematics
+
+# A target that the arm cannot reach may lead it by this much and no more: else it would
+# wind up, and the operator would have to unwind it before the arm answers.
+_MAX_LEAD = 0.01
+
+
+class ActionMapping:
+    """Turns a sequence of actions into joint commands.
+
+    Targets add up from the last target, never from the measured pose, so that droop does
+    not add up. Every command lies within the joint limits and within
+    ``koch.MAX_JOINT_STEP`` of the last; tool targets stay in the workspace box.
+    """
+
+    def __init__(self, spec: ActionSpec) -> None:
+        self._spec = spec
+        self._scale = np.array(spec.scale[: spec.arm_dim])
+        self._forward = ForwardKinematics()
+        self._inverse = InverseKinematics()
+        self._command = koch.HOME.copy()
+        self._target = self._forward.position(self._command)
+
+    @property
+    def last(self) -> NDArray[np.float64]:
+        """(6,) rad, the last command."""
+        return self._command.copy()
+
+    @property
+    def target(self) -> NDArray[np.float64]:
+        """(3,) m, the tool position that the last command stands for, base frame."""
+        return self._target.copy()
+
+    def reset(self, command: ArrayLike) -> None:
+        """Takes ``command`` (6,) rad as the last one, after a reset or another's driving."""
+        self._command = np.clip(np.asarray(command, float), koch.LOW, koch.HIGH)
+        self._target = self._forward.position(self._command)
+
+    def command(self, values: ArrayLike) -> NDArray[np.float64]:
+        """The joint command (6,) rad that executes an action.
+
+        Args:
+            values: (spec.dim,) in [-1, 1]; clipped.
+
+        Raises:
+            SpecError: the action has another size, or a number that is not finite.
+        """
+        action = self._spec.check(values).astype(float)
+        arm = action[: self._spec.arm_dim] * self._scale
+        if self._spec.kind == "ee_delta":
+            command = self._move_tool(arm)
+        else:
+            command = self._move_joints(arm)
+        if self._spec.gripper:
+            choice = int(gripper_choice(action[-1]))
+            if choice == GRIPPER_CLOSE:
+                command[koch.GRIPPER] = koch.GRIPPER_CLOSED
+            elif choice == GRIPPER_OPEN:
+                command[koch.GRIPPER] = koch.GRIPPER_OPENED
+        self._command = command
+        return command.copy()
+
+    def _move_tool(self, delta: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Moves the tool's target by ``delta`` (3,) m."""
+        if not delta.any():
+            return self._command.copy()  # No motion asked: hold still, don't re-solve.
+        target = _into_box(self._target + delta, self._target)
+        command = self._inverse.solve(self._command, target)
+        reached = self._forward.position(command)
+        lead = target - reached
+        distance = float(np.linalg.norm(lead))
+        if distance > _MAX_LEAD:
+            target = reached + lead * (_MAX_LEAD / distance)
+        self._target = target
+        return command
+
+    def _move_joints(self, delta: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Moves the arm's joints by ``delta`` (5,) rad, as long as the tool stays in its box."""
+        command = self._command.copy()
+        step = np.clip(delta, -koch.MAX_JOINT_STEP[:5], koch.MAX_JOINT_STEP[:5])
+        command[:5] = np.clip(command[:5] + step, koch.LOW[:5], koch.HIGH[:5])
+        target = self._forward.position(command)
+        if _outside(target) > max(_outside(self._target), 1e-9):
+            return self._command.copy()
+        self._target = target
+        return command
+
+
+def _into_box(target: NDArray[np.float64], last: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Clamps a target to the workspace; one that starts outside may only come nearer."""
+    low = np.minimum(koch.WORKSPACE_LOW, last)
+    high = np.maximum(koch.WORKSPACE_HIGH, last)
+    return np.clip(target, low, high)
+
+
+def _outside(position: NDArray[np.float64]) -> float:
+    """How far a position (3,) lies outside the workspace, m."""
+    inside = np.clip(position, koch.WORKSPACE_LOW, koch.WORKSPACE_HIGH)
+    return float(np.linalg.norm(position - inside))
