@@ -1,0 +1,1 @@
+"""Who drives the arm, and the devices with which a person does."""
