@@ -1,0 +1,97 @@
+"""ROS parameter files: read, merged with what the arguments set, written for one node."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from hilserl_core.errors import UserError
+from hilserl_core.run import write_aside
+
+if TYPE_CHECKING:
+    from hilserl_bringup.graph import NodeSpec
+
+ALL_NODES = "/**"
+PARAMETERS = "ros__parameters"
+
+Sections = dict[str, dict[str, Any]]
+
+
+def packaged(graph: str) -> Path:
+    """The parameter file that comes with a graph."""
+    beside = Path(__file__).resolve().parents[1] / "config" / f"{graph}.yaml"
+    if beside.exists():
+        return beside
+    from ament_index_python.packages import get_package_share_directory
+
+    return Path(get_package_share_directory("hilserl_bringup"), "config", f"{graph}.yaml")
+
+
+def read(path: Path) -> Sections:
+    """The parameters of each section (a node's name, or ``/**`` for all) of a parameter file.
+
+    Raises:
+        UserError: it cannot be read, or is no parameter file.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise UserError(f"parameter file {path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"parameter file {path} is not YAML: {error}") from None
+    result: Sections = {}
+    for name, section in (content or {}).items() if isinstance(content, dict) else [("", None)]:
+        if not isinstance(section, dict) or set(section) != {PARAMETERS}:
+            raise UserError(
+                f"parameter file {path}: section '{name}' needs exactly one key, {PARAMETERS}"
+            )
+        result[str(name)] = dict(section[PARAMETERS] or {})
+    return result
+
+
+def resolve(nodes: Sequence[NodeSpec], sections: Sections, path: Path) -> tuple[NodeSpec, ...]:
+    """Completes every node's parameters from a parameter file's sections.
+
+    Raises:
+        UserError: a section names no node, or a parameter that an argument sets.
+    """
+    names = [node.name for node in nodes]
+    for section in sections:
+        if section != ALL_NODES and section not in names:
+            raise UserError(
+                f"parameter file {path}: there is no node '{section}', "
+                f"choose from: {', '.join([ALL_NODES, *names])}"
+            )
+    result = []
+    for node in nodes:
+        own = {**sections.get(ALL_NODES, {}), **sections.get(node.name, {})}
+        for key in own.keys() & node.parameters.keys():
+            raise UserError(
+                f"parameter file {path}: '{key}' of {node.name} is set by the graph's "
+                "arguments: give it there and leave it out of the file"
+            )
+        result.append(dataclasses.replace(node, parameters={**own, **node.parameters}))
+    return tuple(result)
+
+
+def write(path: Path, parameters: Mapping[str, Any]) -> Path:
+    """Writes one node's parameters as a ROS parameter file; returns its path.
+
+    Empty lists are left out: they have no type in ROS's parameter files, and the node's
+    own default stands for them.
+    """
+    plain = {
+        key: list(value) if isinstance(value, tuple | list) else value
+        for key, value in parameters.items()
+        if not (isinstance(value, tuple | list) and not value)
+    }
+    content = {ALL_NODES: {PARAMETERS: plain}}
+    try:
+        write_aside(path, yaml.safe_dump(content, sort_keys=True).encode())
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from None
+    return path

@@ -1,0 +1,214 @@
+"""A graph of nodes: what to start, with which parameters, from which arguments.
+
+One graph serves both ways to start it, ROS 2's launch and the stand-alone runner: they
+take the same arguments, make the same ``Plan`` of them, and start its nodes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hilserl_bringup import configuration
+from hilserl_core import parameters
+from hilserl_core.errors import UserError
+from hilserl_core.run import RunDirectory
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One node's process.
+
+    Attributes:
+        package, program: as for ``ros2 run``.
+        name: the node's name; its section in parameter files.
+        parameters: what the graph's arguments set; the parameter file adds the rest.
+        ends_run: its exit with code 0 completes the run and stops every other node.
+        respawn: whether it is started again after a crash.
+        environment: variables of its process, added to the inherited ones.
+    """
+
+    package: str
+    program: str
+    name: str
+    parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    ends_run: bool = False
+    respawn: bool = True
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Nodes that make one kind of run.
+
+    Attributes:
+        name: of the graph, its launch file and its parameter file.
+        description: one sentence.
+        arguments: a frozen dataclass of ``hilserl_core.parameters``.
+        nodes: the nodes for arguments and a run's folder.
+        report: the program, (package, program), run on the folder of a complete run.
+    """
+
+    name: str
+    description: str
+    arguments: type[Any]
+    nodes: Callable[[Any, Path], tuple[NodeSpec, ...]]
+    report: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A graph with its arguments and every node's parameters resolved."""
+
+    graph: Graph
+    arguments: Any
+    run: Path
+    nodes: tuple[NodeSpec, ...]
+
+    def config(self) -> dict[str, Any]:
+        """What the run's ``config.yaml`` holds."""
+        # How a run is shown, and from which file its parameters came, is not part of it.
+        left_out = {"run", "panel", "config"}
+        given = dataclasses.asdict(self.arguments)
+        return {
+            "graph": self.graph.name,
+            "arguments": {key: value for key, value in given.items() if key not in left_out},
+            "nodes": {
+                node.name: {
+                    "package": node.package,
+                    "program": node.program,
+                    "parameters": dict(node.parameters),
+                }
+                for node in self.nodes
+            },
+        }
+
+    def save(self) -> dict[str, Path]:
+        """Makes the run's folder, or checks it; returns each node's parameter file.
+
+        Raises:
+            UserError: the folder holds another configuration, or cannot be written.
+        """
+        RunDirectory.create_or_resume(self.run, self.config())
+        folder = self.run / "parameters"
+        return {
+            node.name: configuration.write(folder / f"{node.name}.yaml", node.parameters)
+            for node in self.nodes
+        }
+
+
+def named_run(text: str) -> Path:
+    """A run's folder by its name in ``runs/``, or by its path."""
+    path = Path(text)
+    return path if len(path.parts) > 1 or text in (".", "..") else RUNS / path
+
+
+def default_run(arguments: Any) -> Path:
+    """A new run's folder: task, observation, seed and the time."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    return RUNS / f"{arguments.task}-{arguments.observation}-seed{arguments.seed}-{stamp}"
+
+
+def parse_arguments(graph: Graph, words: Iterable[str]) -> Any:
+    """Reads ``name:=value`` words into the graph's arguments.
+
+    Raises:
+        UserError: a word is no ``name:=value``, or its name or value is not right.
+    """
+    known = [field.name for field in dataclasses.fields(graph.arguments)]
+    values: dict[str, Any] = {}
+    for word in words:
+        name, separator, text = word.partition(":=")
+        if not separator:
+            raise UserError(f"'{word}' is not an argument: write name:=value")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            meant = f" (did you mean {near[0]}?)" if near else ""
+            raise UserError(
+                f"{graph.name} has no argument '{name}'{meant}, choose from: {', '.join(known)}"
+            )
+        values[name] = _value(graph, name, text)
+    try:
+        return parameters.build(graph.arguments, values)
+    except parameters.ParameterError as error:
+        raise _of_argument(graph, error) from None
+
+
+def _value(graph: Graph, name: str, text: str) -> Any:
+    """One argument's value, as typed."""
+    try:
+        return parameters.parse(graph.arguments, name, text)
+    except parameters.ParameterError as error:
+        raise _of_argument(graph, error) from None
+
+
+def _of_argument(graph: Graph, error: Exception) -> UserError:
+    """The same complaint, about an argument of the graph."""
+    return UserError(f"{graph.name}: {str(error).replace('parameter', 'argument', 1)}")
+
+
+def make_plan(graph: Graph, words: Iterable[str]) -> Plan:
+    """Resolves a graph's arguments, run folder and node parameters; starts and writes nothing.
+
+    Raises:
+        UserError: names the argument or parameter that is wrong, and the remedy.
+    """
+    arguments = parse_arguments(graph, words)
+    run = named_run(arguments.run) if arguments.run else default_run(arguments)
+    nodes = graph.nodes(arguments, run)
+    path = Path(arguments.config) if arguments.config else configuration.packaged(graph.name)
+    sections = configuration.read(path)
+    return Plan(graph, arguments, run, configuration.resolve(nodes, sections, path))
+
+
+def find_graph(graphs: Mapping[str, Graph], name: str) -> Graph:
+    """The graph of that name.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in graphs:
+        raise UserError(f"there is no graph '{name}', choose from: {', '.join(graphs)}")
+    return graphs[name]
+
+
+def describe_arguments(graph: Graph) -> list[tuple[str, str, str]]:
+    """Name, default and description, with the values allowed, of each argument."""
+    result = []
+    for field in dataclasses.fields(graph.arguments):
+        metadata = field.metadata
+        text = metadata["description"]
+        if metadata["choices"]:
+            text += f" ({', '.join(map(str, metadata['choices']))})"
+        elif metadata["low"] is not None or metadata["high"] is not None:
+            low = "" if metadata["low"] is None else f"from {metadata['low']}"
+            high = "" if metadata["high"] is None else f"to {metadata['high']}"
+            text += f" ({' '.join(part for part in (low, high) if part)})"
+        result.append((field.name, format_value(field.default), text))
+    return result
+
+
+def format_value(value: Any) -> str:
+    """A value as it is typed in ``name:=value``."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(map(format_value, value))
+    return str(value)
+
+
+def given_arguments(plan: Plan) -> list[str]:
+    """The ``name:=value`` words that resume a plan's run."""
+    words = [f"run:={plan.run}"]
+    for field in dataclasses.fields(plan.arguments):
+        value = getattr(plan.arguments, field.name)
+        if field.name != "run" and value != field.default:
+            words.append(f"{field.name}:={format_value(value)}")
+    return words

@@ -1,0 +1,212 @@
+"""The Koch arm's graphs: recording demonstrations, training, and a trained policy at work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hilserl_bringup.graph import Graph, NodeSpec, named_run
+from hilserl_core.errors import UserError
+from hilserl_core.parameters import parameter
+
+TASKS = ("reach", "lift_cube", "push_cube", "pick_place")
+
+# Page faults are the main cost of large batches on a CPU: keep freed memory.
+LEARNER_ENVIRONMENT = {
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": "100000000000",
+    "MALLOC_TOP_PAD_": "200000000",
+}
+
+
+@dataclass(frozen=True)
+class Common:
+    """Arguments of every graph."""
+
+    sim: bool = parameter(True, "simulate the arm; false: drive the real one")
+    task: str = parameter("lift_cube", "what the arm is to do", choices=TASKS)
+    observation: str = parameter("state", "what the policy sees", choices=("state",))
+    seed: int = parameter(1, "seed of scenes, networks and samplers", low=0, high=2**31 - 1)
+    run: str = parameter(
+        "",
+        "the run's name under runs/, or its path; an existing one is resumed; empty: a new one",
+    )
+    lockstep: bool = parameter(
+        True, "simulation waits for each command: faster than real time, repeatable"
+    )
+    config: str = parameter("", "a ROS parameter file in place of the graph's own")
+    panel: bool = parameter(True, "show the live panel where the output is a terminal")
+
+
+@dataclass(frozen=True)
+class Record(Common):
+    """Arguments of koch_record."""
+
+    demos: int = parameter(20, "demonstrations to record", low=1)
+
+
+@dataclass(frozen=True)
+class Train(Common):
+    """Arguments of koch_train."""
+
+    demos: int = parameter(20, "demonstrations to record first, where none are given", low=1)
+    demonstrations: str = parameter("", "a run whose demonstrations to use, by name or path")
+    train_minutes: float = parameter(
+        4.5,
+        "limit of training, its evaluations included, min",
+        low=0.05,
+        high=100_000.0,
+    )
+    intervene: bool = parameter(True, "the operator helps while the policy trains")
+    algorithm: str = parameter(
+        "rlpd",
+        "reinforcement learning, or behaviour cloning alone",
+        choices=("rlpd", "bc"),
+    )
+    evaluation_episodes: int = parameter(50, "episodes of each evaluation", low=1)
+
+
+@dataclass(frozen=True)
+class Run(Common):
+    """Arguments of koch_run."""
+
+    policy: str = parameter("", "the run whose trained policy to use, by name or path")
+    episodes: int = parameter(10, "episodes to do; 0: until stopped", low=0)
+    intervene: bool = parameter(True, "the operator may take over")
+
+
+def _existing(name: str, text: str, holding: str) -> Path:
+    """The folder of an existing run.
+
+    Raises:
+        UserError: there is no such run, or it does not hold what is needed.
+    """
+    path = named_run(text)
+    if not (path / holding).exists():
+        raise UserError(f"argument '{name}': {path} holds no {holding}: name a run that does")
+    return path
+
+
+def _shared(arguments: Common, run: Path) -> dict[str, Any]:
+    """The parameters that every node of a run shares."""
+    if not arguments.sim:
+        raise UserError(
+            "argument 'sim': false needs the real arm's drivers, which come with the real-arm "
+            "work: use sim:=true"
+        )
+    return {
+        "run": str(run),
+        "task": arguments.task,
+        "observation": arguments.observation,
+        "seed": arguments.seed,
+        "lockstep": arguments.lockstep,
+        "use_sim_time": arguments.lockstep,
+    }
+
+
+def _robot_and_people(shared: dict[str, Any], intervene: bool) -> tuple[NodeSpec, ...]:
+    """The arm, who may drive it, and who decides."""
+    return (
+        NodeSpec("hilserl_sim", "mujoco_node", "mujoco_node", shared),
+        NodeSpec(
+            "hilserl_sim",
+            "operator_node",
+            "operator_node",
+            {**shared, "intervene": intervene},
+        ),
+        NodeSpec("hilserl_teleop", "mux_node", "mux_node", shared),
+    )
+
+
+def _recorder(shared: dict[str, Any]) -> NodeSpec:
+    return NodeSpec("hilserl_replay", "recorder_node", "recorder_node", shared)
+
+
+def _policy(shared: dict[str, Any], **own: Any) -> NodeSpec:
+    return NodeSpec(
+        "hilserl_policy", "policy_node", "policy_node", {**shared, **own}, ends_run=True
+    )
+
+
+def record_nodes(arguments: Record, run: Path) -> tuple[NodeSpec, ...]:
+    """The operator demonstrates every episode; nobody learns."""
+    shared = _shared(arguments, run)
+    return (
+        _recorder(shared),
+        *_robot_and_people(shared, intervene=True),
+        _policy(shared, mode="record", demos=arguments.demos),
+    )
+
+
+def train_nodes(arguments: Train, run: Path) -> tuple[NodeSpec, ...]:
+    """Demonstrations, where none are given; then training with help; then evaluation."""
+    shared = _shared(arguments, run)
+    demonstrations = ""
+    if arguments.demonstrations:
+        demonstrations = str(_existing("demonstrations", arguments.demonstrations, "episodes"))
+    learner = {
+        **shared,
+        "demonstrations": demonstrations,
+        "algorithm": arguments.algorithm,
+    }
+    return (
+        _recorder(shared),
+        NodeSpec(
+            "hilserl_learner",
+            "learner_node",
+            "learner_node",
+            learner,
+            environment=LEARNER_ENVIRONMENT,
+        ),
+        *_robot_and_people(shared, arguments.intervene),
+        _policy(
+            shared,
+            mode="train",
+            demos=0 if demonstrations else arguments.demos,
+            train_minutes=arguments.train_minutes,
+            evaluation_episodes=arguments.evaluation_episodes,
+            algorithm=arguments.algorithm,
+        ),
+    )
+
+
+def run_nodes(arguments: Run, run: Path) -> tuple[NodeSpec, ...]:
+    """A trained policy drives; the operator may take over; nobody learns."""
+    shared = _shared(arguments, run)
+    if not arguments.policy:
+        raise UserError("argument 'policy' is needed: the run whose policy to use, policy:=NAME")
+    policy = _existing("policy", arguments.policy, "checkpoints")
+    return (
+        _recorder(shared),
+        *_robot_and_people(shared, arguments.intervene),
+        _policy(shared, mode="run", policy=str(policy), episodes=arguments.episodes),
+    )
+
+
+GRAPHS = {
+    graph.name: graph
+    for graph in (
+        Graph(
+            "koch_record",
+            "Record demonstrations; nobody learns.",
+            Record,
+            record_nodes,
+            ("hilserl_replay", "inspect"),
+        ),
+        Graph(
+            "koch_train",
+            "Train a policy from demonstrations and interventions, then evaluate it.",
+            Train,
+            train_nodes,
+            ("hilserl_replay", "report"),
+        ),
+        Graph(
+            "koch_run",
+            "Let a trained policy work, the operator able to take over; nobody learns.",
+            Run,
+            run_nodes,
+            ("hilserl_replay", "inspect"),
+        ),
+    )
+}

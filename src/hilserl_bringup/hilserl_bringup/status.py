@@ -1,0 +1,184 @@
+"""What a run's messages say about it, and that in words."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from hilserl_core.step import Phase
+
+DRIVERS = ("the policy", "nobody yet", "the operator", "nobody: stopped")
+PHASES = {
+    Phase.RECORD: "recording",
+    Phase.TRAIN: "training",
+    Phase.EVALUATE: "evaluating",
+    Phase.RUN: "running",
+    Phase.DONE: "done",
+}
+STAGES = {
+    "waiting": "waiting for demonstrations",
+    "compiling": "compiling",
+    "behaviour_cloning": "cloning the demonstrations",
+    "critic_warmup": "warming up the critics",
+    "training": "learning",
+}
+UNKNOWN = "–"
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where a run stands; None is unknown.
+
+    Rates are shares in [0, 1] over the last 20 episodes; ``time_left`` is in seconds.
+    """
+
+    run: str = ""
+    task: str = ""
+    phase: int | None = None
+    in_episode: bool = False
+    episode: int = 0
+    episodes_in_phase: int = 0
+    episodes_of_phase: int = 0
+    steps: int = 0
+    success_rate: float | None = None
+    intervention_rate: float | None = None
+    steps_per_s: float | None = None
+    time_left: float | None = None
+    message: str = ""
+    stage: str = ""
+    updates: int = 0
+    updates_per_s: float | None = None
+    policy_version: int = 0
+    driver: int | None = None
+    device: str = ""
+    holding: bool = False
+    reason: str = ""
+
+    def with_run(self, message: Any) -> Status:
+        """Takes in a RunStatus."""
+        return dataclasses.replace(
+            self,
+            run=message.run,
+            task=message.task,
+            phase=int(message.phase),
+            in_episode=bool(message.in_episode),
+            episode=int(message.episode),
+            episodes_in_phase=int(message.episodes_in_phase),
+            episodes_of_phase=int(message.episodes_of_phase),
+            steps=int(message.steps),
+            policy_version=int(message.policy_version),
+            success_rate=_finite(message.success_rate),
+            intervention_rate=_finite(message.intervention_rate),
+            steps_per_s=_finite(message.steps_per_s),
+            time_left=_finite(message.time_left),
+            message=message.message,
+        )
+
+    def with_learner(self, message: Any) -> Status:
+        """Takes in a LearnerStatus."""
+        return dataclasses.replace(
+            self,
+            stage=message.stage,
+            updates=int(message.updates),
+            updates_per_s=_finite(message.updates_per_s),
+        )
+
+    def with_arbitration(self, message: Any) -> Status:
+        """Takes in an Arbitration."""
+        return dataclasses.replace(
+            self,
+            driver=int(message.state),
+            device=message.device,
+            holding=bool(message.holding),
+            reason=message.reason,
+        )
+
+    def later(self, seconds: float) -> Status:
+        """The same, so many seconds after the last message."""
+        if self.time_left is None:
+            return self
+        return dataclasses.replace(self, time_left=max(0.0, self.time_left - seconds))
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Status:
+        """Raises ValueError or TypeError where ``text`` is no status."""
+        return cls(**json.loads(text))
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def percent(share: float | None) -> str:
+    return UNKNOWN if share is None else f"{100 * share:.0f} %"
+
+
+def rate(value: float | None) -> str:
+    return UNKNOWN if value is None else f"{value:.0f}"
+
+
+def clock(seconds: float | None) -> str:
+    """Seconds as m:ss."""
+    if seconds is None:
+        return UNKNOWN
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def doing(status: Status) -> str:
+    """The phase, and what the learner does where that is not the usual."""
+    if status.phase is None:
+        return "starting"
+    text = PHASES[Phase(status.phase)]
+    if status.phase == Phase.TRAIN and status.stage not in ("", "training"):
+        text += f" ({STAGES.get(status.stage, status.stage)})"
+    return text
+
+
+def episode(status: Status) -> str:
+    """The episode under way, or the number done, within the phase."""
+    number = status.episodes_in_phase + int(status.in_episode)
+    return f"{number} of {status.episodes_of_phase}" if status.episodes_of_phase else f"{number}"
+
+
+def driver(status: Status) -> str:
+    """Who drives, and why the arm holds where it does."""
+    if status.driver is None:
+        return UNKNOWN
+    text = DRIVERS[status.driver] if status.driver < len(DRIVERS) else str(status.driver)
+    if status.device and status.driver == 2:
+        text += f" ({status.device})"
+    if status.holding:
+        text += f", holding: {status.reason}" if status.reason else ", holding"
+    return text
+
+
+def rows(status: Status) -> list[tuple[str, str]]:
+    """The panel's labels and values, in order."""
+    return [
+        ("phase", doing(status)),
+        ("episode", episode(status)),
+        ("success, last 20", percent(status.success_rate)),
+        ("interventions", percent(status.intervention_rate)),
+        ("updates/s", rate(status.updates_per_s)),
+        ("steps/s", rate(status.steps_per_s)),
+        ("time left", clock(status.time_left)),
+        ("driving", driver(status)),
+    ]
+
+
+def line(status: Status) -> str:
+    """The same in one line."""
+    text = [f"{doing(status)}: episode {episode(status)}"]
+    text.append(f"success {percent(status.success_rate)} of the last 20")
+    text.append(f"interventions {percent(status.intervention_rate)}")
+    text.append(f"{rate(status.updates_per_s)} updates/s")
+    text.append(f"{rate(status.steps_per_s)} steps/s")
+    if status.time_left is not None:
+        text.append(f"{clock(status.time_left)} left")
+    return ", ".join(text)

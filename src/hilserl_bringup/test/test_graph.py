@@ -1,0 +1,180 @@
+"""Graphs: arguments as typed, runs as named, parameters as merged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hilserl_bringup import configuration
+from hilserl_bringup.graph import (
+    NodeSpec,
+    Plan,
+    find_graph,
+    given_arguments,
+    make_plan,
+    named_run,
+    parse_arguments,
+)
+from hilserl_bringup.koch import GRAPHS
+from hilserl_core.errors import UserError
+
+TRAIN = GRAPHS["koch_train"]
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def names(plan: Plan) -> set[str]:
+    return {node.name for node in plan.nodes}
+
+
+def of(plan: Plan, name: str) -> NodeSpec:
+    return next(node for node in plan.nodes if node.name == name)
+
+
+def trained(path: str) -> str:
+    """A folder that looks like a run that has been trained."""
+    for part in ("checkpoints", "episodes"):
+        Path(path, part).mkdir(parents=True)
+    return path
+
+
+def test_words_become_typed_arguments() -> None:
+    arguments = parse_arguments(
+        TRAIN, ["seed:=3", "train_minutes:=2", "intervene:=false", "algorithm:=bc"]
+    )
+    assert arguments.seed == 3
+    assert arguments.train_minutes == 2.0
+    assert arguments.intervene is False
+    assert arguments.algorithm == "bc"
+    assert arguments.task == "lift_cube"
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("sede:=3", "no argument 'sede' .did you mean seed.*choose from: .*task"),
+        ("seed=3", "'seed=3' is not an argument: write name:=value"),
+        ("seed:=three", "argument 'seed': 'three' is not a int"),
+        ("seed:=-1", "argument 'seed': -1 is out of range"),
+        ("task:=fold_laundry", "argument 'task': 'fold_laundry' is not one of reach, lift_cube"),
+        ("lockstep:=perhaps", "argument 'lockstep'"),
+        ("sim:=false", "'sim'.*real-arm"),
+        ("demonstrations:=nowhere", "'demonstrations': runs/nowhere holds no episodes"),
+        ("config:=missing.yaml", "missing.yaml: No such file"),
+    ],
+)
+def test_a_wrong_word_is_named_with_its_remedy(word: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        make_plan(TRAIN, [word])
+
+
+def test_an_unknown_graph_lists_the_graphs() -> None:
+    with pytest.raises(UserError, match="'koch_fly', choose from: koch_record, koch_train"):
+        find_graph(GRAPHS, "koch_fly")
+
+
+def test_training_has_every_part_and_ends_with_the_policy() -> None:
+    plan = make_plan(TRAIN, [])
+    assert names(plan) == {
+        *("mujoco_node", "operator_node", "mux_node"),
+        *("policy_node", "recorder_node", "learner_node"),
+    }
+    assert [node.name for node in plan.nodes if node.ends_run] == ["policy_node"]
+
+
+def test_nobody_learns_while_recording_or_running() -> None:
+    trained("runs/good")
+    assert "learner_node" not in names(make_plan(GRAPHS["koch_record"], []))
+    assert "learner_node" not in names(make_plan(GRAPHS["koch_run"], ["policy:=good"]))
+
+
+def test_all_nodes_of_a_run_share_what_must_agree() -> None:
+    plan = make_plan(TRAIN, ["task:=reach", "seed:=9", "run:=mine"])
+    for node in plan.nodes:
+        assert node.parameters["task"] == "reach"
+        assert node.parameters["seed"] == 9
+        assert node.parameters["run"] == "runs/mine"
+
+
+def test_demonstrations_of_another_run_take_the_place_of_recording() -> None:
+    trained("runs/shown")
+    plan = make_plan(TRAIN, ["demonstrations:=shown"])
+    assert of(plan, "learner_node").parameters["demonstrations"] == "runs/shown"
+    assert of(plan, "policy_node").parameters["demos"] == 0
+
+
+def test_a_run_is_found_by_name_or_path() -> None:
+    assert named_run("mine") == Path("runs/mine")
+    assert named_run("elsewhere/mine") == Path("elsewhere/mine")
+    assert named_run("/data/mine") == Path("/data/mine")
+
+
+def test_a_new_run_is_named_for_what_it_is() -> None:
+    plan = make_plan(TRAIN, ["seed:=2"])
+    assert plan.run.parent == Path("runs")
+    assert plan.run.name.startswith("lift_cube-state-seed2-")
+
+
+def test_a_folder_of_another_configuration_is_refused_and_kept() -> None:
+    make_plan(TRAIN, ["run:=mine", "seed:=1"]).save()
+    before = Path("runs/mine/config.yaml").read_text()
+    make_plan(TRAIN, ["run:=mine", "seed:=1", "panel:=false"]).save()
+    with pytest.raises(UserError, match="another configuration.*seed was 1, now 2"):
+        make_plan(TRAIN, ["run:=mine", "seed:=2"]).save()
+    assert Path("runs/mine/config.yaml").read_text() == before
+
+
+def test_the_words_that_resume_a_run_make_the_same_plan() -> None:
+    plan = make_plan(TRAIN, ["seed:=2", "intervene:=false", "train_minutes:=0.5"])
+    again = make_plan(TRAIN, given_arguments(plan))
+    assert again.run == plan.run
+    assert again.config() == plan.config()
+
+
+def write(text: str) -> str:
+    Path("own.yaml").write_text(text)
+    return "config:=own.yaml"
+
+
+def test_a_parameter_file_reaches_the_nodes_it_names() -> None:
+    word = write(
+        "/**: {ros__parameters: {a: 1, b: 2}}\nmux_node: {ros__parameters: {b: 3, c: [0.5]}}\n"
+    )
+    plan = make_plan(TRAIN, [word])
+    mux, policy = of(plan, "mux_node").parameters, of(plan, "policy_node").parameters
+    assert (mux["a"], mux["b"], mux["c"]) == (1, 3, [0.5])
+    assert (policy["a"], policy["b"], policy.get("c")) == (1, 2, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ghost_node: {ros__parameters: {a: 1}}", "no node 'ghost_node', choose from"),
+        ("mux_node: {parameters: {a: 1}}", "section 'mux_node' needs exactly one key"),
+        ("mux_node: {ros__parameters: {seed: 1}}", "'seed' of mux_node is set by the graph's"),
+        ("a: [", "is not YAML"),
+        ("just words", "needs exactly one key"),
+    ],
+)
+def test_a_wrong_parameter_file_is_refused(text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        make_plan(TRAIN, [write(text)])
+
+
+def test_a_nodes_parameter_file_reads_back_with_its_types(tmp_path: Path) -> None:
+    values = {"text": "1", "empty": "", "real": 5.0, "tiny": 1e-5, "flag": True, "list": (1.0, 2.0)}
+    path = configuration.write(tmp_path / "node.yaml", {**values, "none": ()})
+    read = yaml.safe_load(path.read_text())["/**"]["ros__parameters"]
+    assert read == {**values, "list": [1.0, 2.0]}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_every_graph_has_its_own_parameter_and_launch_file(name: str) -> None:
+    path = configuration.packaged(name)
+    configuration.read(path)
+    assert (path.parents[1] / "launch" / f"{name}.launch.py").is_file()
