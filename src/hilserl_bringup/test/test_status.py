@@ -14,22 +14,22 @@ from hilserl_core.step import Phase
 
 
 def run_status(**changed: Any) -> SimpleNamespace:
-    values: dict[str, Any] = dict(
-        run="mine",
-        task="lift_cube",
-        phase=int(Phase.TRAIN),
-        in_episode=True,
-        episode=41,
-        episodes_in_phase=20,
-        episodes_of_phase=0,
-        steps=1234,
-        policy_version=7,
-        success_rate=0.85,
-        intervention_rate=0.04,
-        steps_per_s=88.4,
-        time_left=151.0,
-        message="",
-    )
+    values: dict[str, Any] = {
+        "run": "mine",
+        "task": "lift_cube",
+        "phase": int(Phase.TRAIN),
+        "in_episode": True,
+        "episode": 41,
+        "episodes_in_phase": 20,
+        "episodes_of_phase": 0,
+        "steps": 1234,
+        "policy_version": 7,
+        "success_rate": 0.85,
+        "intervention_rate": 0.04,
+        "steps_per_s": 88.4,
+        "time_left": 151.0,
+        "message": "",
+    }
     return SimpleNamespace(**{**values, **changed})
 
 
