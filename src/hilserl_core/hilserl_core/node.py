@@ -1,0 +1,85 @@
+"""How every node's process starts, spins and ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+
+import rclpy
+from rclpy.experimental import EventsExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
+
+from hilserl_core.errors import UserError
+
+SPIN_SECONDS = 3600.0
+_SIGNALS = {signal.SIGINT, signal.SIGTERM}
+
+
+def finish(node: Node, code: int = 0) -> None:
+    """Ends the node's process in order, from any callback or thread."""
+    node.exit_code = code  # type: ignore[attr-defined]
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int:
+    """Spins one node until a signal or ``finish`` ends it; returns the exit code.
+
+    The node's ``close()``, if it has one, is called while its publishers still work, so
+    that its last act can be a safe command. Signals are taken by a thread of their own
+    because the executor waits outside the interpreter, where Python's handlers do not
+    run; rclpy's handlers would shut the context down before ``close()``.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    node = None
+    try:
+        node = make_node()
+        executor = EventsExecutor()
+        executor.add_node(node)
+        ended = _first_signal()
+        while not ended.done():
+            # Without a time limit this executor computes a deadline that overflows, and
+            # polls with its queue locked: no timer fires.
+            executor.spin_until_future_complete(ended, SPIN_SECONDS)
+        return int(getattr(node, "exit_code", 0))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return 1
+    finally:
+        if node is not None:
+            close = getattr(node, "close", None)
+            if close is not None:
+                close()
+            node.destroy_node()
+        rclpy.try_shutdown()
+
+
+def _first_signal() -> Future[None]:
+    """A future that is done at the first SIGINT or SIGTERM.
+
+    It ends the spin from another thread; the executor's own ``shutdown`` would wait for
+    the spin while it holds the interpreter that the spin needs to return.
+    """
+    future: Future[None] = Future()
+
+    def wait() -> None:
+        signal.sigwait(_SIGNALS)
+        future.set_result(None)
+
+    threading.Thread(target=wait, name="signals", daemon=True).start()
+    return future
+
+
+def main(make_node: Callable[[], Node]) -> None:
+    """The entry point of a node's program: ``run``, then exit with its code."""
+    code = run(make_node)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Threads of DDS and of numeric libraries can hang an interpreter's end; all that had
+    # to be in order has been closed.
+    os._exit(code)

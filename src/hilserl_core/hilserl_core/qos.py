@@ -1,0 +1,35 @@
+"""The quality of service of every topic, by what the topic is for.
+
+A reliable subscriber never matches a best-effort publisher, so both sides take theirs
+from here.
+"""
+
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+SENSOR = QoSProfile(
+    reliability=ReliabilityPolicy.BEST_EFFORT, history=HistoryPolicy.KEEP_LAST, depth=5
+)
+"""Measurements: the newest counts, a lost one is followed by another."""
+
+RELIABLE = QoSProfile(
+    reliability=ReliabilityPolicy.RELIABLE, history=HistoryPolicy.KEEP_LAST, depth=50
+)
+"""Actions, observations, rewards, events: each counts."""
+
+COMMAND = QoSProfile(
+    reliability=ReliabilityPolicy.RELIABLE, history=HistoryPolicy.KEEP_LAST, depth=1
+)
+"""Commands: each is delivered, and only the newest is worth executing."""
+
+STEPS = QoSProfile(
+    reliability=ReliabilityPolicy.RELIABLE, history=HistoryPolicy.KEEP_LAST, depth=2000
+)
+"""Steps: none may be lost while a subscriber is busy."""
+
+LATCHED = QoSProfile(
+    reliability=ReliabilityPolicy.RELIABLE,
+    history=HistoryPolicy.KEEP_LAST,
+    depth=1,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+"""State: a subscriber that starts late gets the last."""
