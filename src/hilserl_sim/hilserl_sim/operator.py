@@ -1,0 +1,153 @@
+"""The scripted person: demonstrates, or watches the policy and helps when it is stuck."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hilserl_core.spec import ActionSpec
+from hilserl_core.step import Event, Phase
+from hilserl_description import koch
+from hilserl_sim.scripted import ScriptedMotion, Sight, Style
+from hilserl_sim.tasks import Judge
+
+_GRASP_BONUS = 0.05  # m of progress that a grasp is worth
+_ASK_AGAIN = 40  # ticks, longer than any handover takes
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How a person watches and helps.
+
+    Attributes:
+        patience: s without progress before a person wants to help.
+        reaction: s from there to the key.
+        hesitation: s, mean of what comes on top of the reaction at random.
+        progress: m that the best so far must be beaten by to count as progress.
+        release: "grasped" or "done": when to give the arm back.
+    """
+
+    patience: float = 1.5
+    reaction: float = 0.3
+    hesitation: float = 0.2
+    progress: float = 0.01
+    release: str = "done"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the person does at a tick: an action (zeros while not driving), and an event."""
+
+    values: NDArray[np.float32]
+    event: Event | None = None
+
+
+class Progress:
+    """Whether the task comes nearer: first the tool to the object, then a grasp, then up."""
+
+    def __init__(self, threshold: float) -> None:
+        self._threshold = threshold
+        self.restart()
+
+    def restart(self) -> None:
+        """Forgets the best so far and the time since."""
+        self._best = -np.inf
+        self.stalled = 0.0
+
+    def see(self, sight: Sight) -> float:
+        """Takes note of a tick; returns the seconds since the last progress."""
+        value = _GRASP_BONUS + sight.height if sight.grasped else -sight.distance
+        if value > self._best + self._threshold:
+            self._best, self.stalled = value, 0.0
+        else:
+            self.stalled += koch.CONTROL_PERIOD
+        return self.stalled
+
+
+class ScriptedOperator:
+    """Decides tick by tick; all that is random follows from (seed, phase, episode)."""
+
+    def __init__(
+        self,
+        task: str,
+        spec: ActionSpec,
+        seed: int,
+        demonstrating: Style,
+        helping: Style,
+        habits: Habits,
+        intervene: bool = True,
+    ) -> None:
+        ScriptedMotion(task, spec, helping, np.random.default_rng(0))  # Refuses what it can't do.
+        self._task, self._spec, self._seed = task, spec, seed
+        self._demonstrating, self._helping, self._habits = demonstrating, helping, habits
+        self._intervene = intervene
+        self._zeros = np.zeros(spec.dim, np.float32)
+        self._progress = Progress(habits.progress)
+        self._judge = Judge(task)
+        self._phase = Phase.DONE
+        self._asked = self._agreed = False
+        self._ticks_unheard = 0
+        self._motion: ScriptedMotion | None = None
+        self._rng = np.random.default_rng(seed)
+
+    def begin(self, phase: Phase, episode: int) -> None:
+        """An episode starts."""
+        self._phase = phase
+        self._rng = np.random.default_rng([self._seed, int(phase), episode])
+        self._judge.reset()
+        self._watch()
+        self._motion = self._new_motion(self._demonstrating) if phase == Phase.RECORD else None
+
+    def tick(self, sight: Sight, driving: bool) -> Decision:
+        """What to do now.
+
+        Args:
+            sight: what there is to see.
+            driving: whether the person's last action was the one executed.
+        """
+        done = self._judge.update(sight.tool_position, sight.object_position, koch.CONTROL_PERIOD)
+        if self._phase == Phase.TRAIN and self._intervene:
+            self._consider(sight, done)
+        event = self._event(driving)
+        values = self._motion.act(sight) if self._motion is not None else self._zeros
+        return Decision(values, event)
+
+    def _consider(self, sight: Sight, done: bool) -> None:
+        """Starts or ends to help."""
+        if self._motion is not None:
+            if done or (self._habits.release == "grasped" and sight.grasped):
+                self._motion = None
+                self._watch()
+            return
+        stalled = self._progress.see(sight)
+        if not done and stalled >= self._habits.patience + self._delay:
+            self._motion = self._new_motion(self._helping)
+
+    def _watch(self) -> None:
+        """Starts to watch with fresh patience."""
+        self._progress.restart()
+        self._delay = self._habits.reaction + self._rng.exponential(self._habits.hesitation)
+
+    def _new_motion(self, style: Style) -> ScriptedMotion:
+        return ScriptedMotion(self._task, self._spec, style, self._rng)
+
+    def _event(self, driving: bool) -> Event | None:
+        """The key to press so that who drives becomes what the person wants.
+
+        A key is pressed once; again only if the arm was lost (the mux restarted) or the
+        key went unheard for long.
+        """
+        wanted = self._motion is not None
+        if wanted != self._asked:
+            self._asked, self._agreed, self._ticks_unheard = wanted, False, 0
+            return Event.TAKEOVER if wanted else Event.RELEASE
+        if driving == wanted:
+            self._agreed, self._ticks_unheard = True, 0
+            return None
+        self._ticks_unheard += 1
+        if self._ticks_unheard < (3 if self._agreed else _ASK_AGAIN):
+            return None
+        self._agreed, self._ticks_unheard = False, 0
+        return Event.TAKEOVER if wanted else Event.RELEASE

@@ -1,0 +1,160 @@
+"""The arm, its table and an object in MuJoCo."""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from hilserl_core.errors import UserError
+from hilserl_description import koch
+from hilserl_description.scenes import CAMERAS, load_scene
+from hilserl_sim.tasks import GOALS, Judge
+
+Vector = NDArray[np.float64]
+
+REGIONS = ("whole", "left", "right")
+_YAW = np.pi / 4
+_RAMP_PERIOD = 0.01  # s, how often the driver moves a setpoint on its way
+_FAR_FROM_GOAL = 0.06  # m, so that no episode begins as a success
+
+
+class SimulationError(RuntimeError):
+    """The physics went wrong; what follows would be nonsense."""
+
+
+class World:
+    """A robot and a scene that keep the driver's rules: limits and ramped setpoints."""
+
+    def __init__(self, task: str, image_size: tuple[int, int] = (128, 128)) -> None:
+        """
+        Args:
+            task: one of ``scenes.TASKS``.
+            image_size: (height, width) of rendered images, pixels.
+        """
+        self.task = task
+        self.model = load_scene(task)
+        self.data = mujoco.MjData(self.model)
+        self.judge = Judge(task)
+        self._image_size = image_size
+        self._renderer: mujoco.Renderer | None = None
+        self._tool = self.model.site("tool").id
+        self._object = self.model.body("object").id
+        self._mocap = int(self.model.body("object").mocapid[0])
+        self._substeps = round(_RAMP_PERIOD / self.model.opt.timestep)
+        self._ramp = koch.VELOCITY_LIMIT * _RAMP_PERIOD
+        self._setpoint = koch.HOME.copy()
+        self.success = False
+        self.reset(0)
+
+    def reset(self, seed: int, region: str = "whole") -> None:
+        """Starts an episode: arm at home, object somewhere in the patch.
+
+        Args:
+            seed: of the object's pose; the same seed gives the same episode.
+            region: of the patch: whole, left (x < 0) or right half.
+        """
+        if region not in REGIONS:
+            raise UserError(f"region '{region}' is unknown, choose from: {', '.join(REGIONS)}")
+        mujoco.mj_resetData(self.model, self.data)
+        self.data.qpos[:6] = self.data.ctrl[:] = self._setpoint[:] = koch.HOME
+        self._place_object(np.random.default_rng(seed), region)
+        mujoco.mj_forward(self.model, self.data)
+        self.judge.reset()
+        self.success = False
+
+    def _place_object(self, rng: np.random.Generator, region: str) -> None:
+        """Draws the object's pose."""
+        low, high = np.array(koch.PATCH_LOW), np.array(koch.PATCH_HIGH)
+        if region == "left":
+            high[0] = 0.0
+        elif region == "right":
+            low[0] = 0.0
+        goal = np.array(GOALS.get(self.task, (1.0, 1.0)))
+        place = rng.uniform(low, high)
+        while np.linalg.norm(place - goal) < _FAR_FROM_GOAL:
+            place = rng.uniform(low, high)
+        yaw = rng.uniform(-_YAW, _YAW)
+        if self._mocap >= 0:
+            self.data.mocap_pos[self._mocap] = (*place, rng.uniform(0.03, 0.12))
+        else:
+            self.data.qpos[6:9] = (*place, 0.015)
+            self.data.qpos[9:13] = (np.cos(yaw / 2), 0, 0, np.sin(yaw / 2))
+
+    def step(self, command: ArrayLike, seconds: float = koch.CONTROL_PERIOD) -> None:
+        """Simulates ``seconds`` with the servos on their way to ``command`` (6,) rad.
+
+        Raises:
+            SimulationError: the physics became unstable.
+        """
+        goal = np.clip(np.asarray(command, float), koch.LOW, koch.HIGH)
+        for _ in range(max(1, round(seconds / _RAMP_PERIOD))):
+            self._setpoint += np.clip(goal - self._setpoint, -self._ramp, self._ramp)
+            self.data.ctrl[:] = self._setpoint
+            mujoco.mj_step(self.model, self.data, self._substeps)
+        warnings = self.data.warning
+        for kind in (mujoco.mjtWarning.mjWARN_BADQACC, mujoco.mjtWarning.mjWARN_BADQPOS):
+            if warnings[kind].number:
+                raise SimulationError(
+                    f"the simulation of '{self.task}' became unstable at {self.data.time:.3f} s: "
+                    "lower the servo gains or the time step of the scene"
+                )
+        # mj_step leaves positions of sites and bodies one time step behind the joints.
+        mujoco.mj_kinematics(self.model, self.data)
+        self.success = self.judge.update(self.tool_position, self.object_position, seconds)
+
+    @property
+    def joint_position(self) -> Vector:
+        """(6,) rad."""
+        result: Vector = self.data.qpos[:6].copy()
+        return result
+
+    @property
+    def joint_velocity(self) -> Vector:
+        """(6,) rad/s."""
+        result: Vector = self.data.qvel[:6].copy()
+        return result
+
+    @property
+    def motor_current(self) -> Vector:
+        """(6,) A, signed like the torque."""
+        result: Vector = self.data.actuator_force / koch.TORQUE_CONSTANT
+        return result
+
+    @property
+    def tool_position(self) -> Vector:
+        """(3,) m, base frame."""
+        result: Vector = self.data.site_xpos[self._tool].copy()
+        return result
+
+    @property
+    def object_position(self) -> Vector:
+        """(3,) m, base frame: the object's centre, or the point to reach."""
+        result: Vector = self.data.xpos[self._object].copy()
+        return result
+
+    @property
+    def object_quaternion(self) -> Vector:
+        """(4,) the object's rotation, w x y z."""
+        result: Vector = self.data.xquat[self._object].copy()
+        return result
+
+    def render(self, camera: str) -> NDArray[np.uint8]:
+        """The picture of a camera: (height, width, 3) uint8 rgb.
+
+        Raises:
+            UserError: there is no such camera.
+        """
+        if camera not in CAMERAS:
+            raise UserError(f"camera '{camera}' is unknown, choose from: {', '.join(CAMERAS)}")
+        if self._renderer is None:
+            self._renderer = mujoco.Renderer(self.model, *self._image_size)
+        self._renderer.update_scene(self.data, camera)
+        image: NDArray[np.uint8] = self._renderer.render()
+        return image
+
+    def close(self) -> None:
+        """Frees the renderer."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
