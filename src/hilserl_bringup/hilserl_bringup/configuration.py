@@ -57,7 +57,8 @@ def resolve(nodes: Sequence[NodeSpec], sections: Sections, path: Path) -> tuple[
     """Completes every node's parameters from a parameter file's sections.
 
     Raises:
-        UserError: a section names no node, or a parameter that an argument sets.
+        UserError: a section names no node, sets a parameter that an argument sets, or holds
+            an empty list.
     """
     names = [node.name for node in nodes]
     for section in sections:
@@ -74,20 +75,20 @@ def resolve(nodes: Sequence[NodeSpec], sections: Sections, path: Path) -> tuple[
                 f"parameter file {path}: '{key}' of {node.name} is set by the graph's "
                 "arguments: give it there and leave it out of the file"
             )
+        for key, value in own.items():
+            if isinstance(value, list) and not value:
+                raise UserError(
+                    f"parameter file {path}: '{key}' of {node.name} is an empty list, which "
+                    "has no type in ROS: write [''] for no text, or leave it out"
+                )
         result.append(dataclasses.replace(node, parameters={**own, **node.parameters}))
     return tuple(result)
 
 
 def write(path: Path, parameters: Mapping[str, Any]) -> Path:
-    """Writes one node's parameters as a ROS parameter file; returns its path.
-
-    Empty lists are left out: they have no type in ROS's parameter files, and the node's
-    own default stands for them.
-    """
+    """Writes one node's parameters as a ROS parameter file; returns its path."""
     plain = {
-        key: list(value) if isinstance(value, tuple | list) else value
-        for key, value in parameters.items()
-        if not (isinstance(value, tuple | list) and not value)
+        key: list(value) if isinstance(value, tuple) else value for key, value in parameters.items()
     }
     content = {ALL_NODES: {PARAMETERS: plain}}
     try:

@@ -157,6 +157,7 @@ def test_a_parameter_file_reaches_the_nodes_it_names() -> None:
         ("ghost_node: {ros__parameters: {a: 1}}", "no node 'ghost_node', choose from"),
         ("mux_node: {parameters: {a: 1}}", "section 'mux_node' needs exactly one key"),
         ("mux_node: {ros__parameters: {seed: 1}}", "'seed' of mux_node is set by the graph's"),
+        ("mux_node: {ros__parameters: {a: []}}", "'a' of mux_node is an empty list"),
         ("a: [", "is not YAML"),
         ("just words", "needs exactly one key"),
     ],
@@ -168,7 +169,7 @@ def test_a_wrong_parameter_file_is_refused(text: str, message: str) -> None:
 
 def test_a_nodes_parameter_file_reads_back_with_its_types(tmp_path: Path) -> None:
     values = {"text": "1", "empty": "", "real": 5.0, "tiny": 1e-5, "flag": True, "list": (1.0, 2.0)}
-    path = configuration.write(tmp_path / "node.yaml", {**values, "none": ()})
+    path = configuration.write(tmp_path / "node.yaml", values)
     read = yaml.safe_load(path.read_text())["/**"]["ros__parameters"]
     assert read == {**values, "list": [1.0, 2.0]}
 

@@ -131,9 +131,7 @@ def test_the_same_nodes_start_with_the_same_parameters(
         assert after(start, "-r") == [f"__node:={node.name}"]
         (file,) = after(start, "--params-file")
         parameters = yaml.safe_load((stage.folder / file).read_text())["/**"]["ros__parameters"]
-        assert parameters == {
-            key: value for key, value in node.parameters.items() if value not in ([], ())
-        }
+        assert parameters == dict(node.parameters)
     assert stage.starts(report) == [[str(plan.run)]]
     assert "the figure" in result.stdout
 
