@@ -1,0 +1,394 @@
+"""rosbag2 bags in MCAP: the one module that knows how a bag lies on disk.
+
+A bag is a folder with one or more ``.mcap`` files and a ``metadata.yaml``, as ``ros2 bag``
+and Foxglove open it. Every message is handed to the operating system as soon as it is
+written, in a chunk of its own, so that a killed writer loses nothing that was complete.
+``metadata.yaml`` comes last, by a rename: a bag without it is still under way, or was cut
+off, and reads up to its last whole message; ``finish`` makes a whole bag of it.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import yaml
+import zstandard
+from mcap.exceptions import McapError
+from mcap.records import Channel, Chunk, DataEnd, McapRecord, Message, Schema
+from mcap.stream_reader import StreamReader, breakup_chunk
+from mcap.writer import CompressionType, Writer
+
+from hilserl_core.errors import UserError
+from hilserl_core.run import write_aside
+from hilserl_replay.message_definitions import message_definition
+
+METADATA = "metadata.yaml"
+_LIBRARY = "hilserl"
+# What the library raises, or runs into, on bytes that are not the rest of a bag.
+_DAMAGE = (McapError, ValueError, struct.error, zstandard.ZstdError, MemoryError)
+
+
+class BagError(UserError):
+    """A path is not a bag, or the bag is damaged."""
+
+
+@dataclass(frozen=True)
+class BagMessage:
+    """One message of a bag: CDR bytes, as rclpy serialises them, and when it was stamped."""
+
+    topic: str
+    type: str
+    type_hash: str
+    stamp: int
+    data: bytes
+
+
+@dataclass
+class _Topic:
+    type: str
+    type_hash: str
+    count: int = 0
+
+
+@dataclass
+class _File:
+    """What ``metadata.yaml`` says of one file."""
+
+    name: str
+    topics: dict[str, _Topic] = field(default_factory=dict)
+    first: int = 0
+    last: int = 0
+
+    @property
+    def count(self) -> int:
+        return sum(topic.count for topic in self.topics.values())
+
+    def add(self, topic: str, type_name: str, type_hash: str, stamp: int) -> None:
+        self.first = min(self.first, stamp) if self.count else stamp
+        self.last = max(self.last, stamp)
+        self.topics.setdefault(topic, _Topic(type_name, type_hash)).count += 1
+
+
+class BagWriter:
+    """Writes one bag; a bag that exists unfinished or finished is continued in a new file.
+
+    A finished bag that is continued counts as under way again until it is closed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Creates the folder or, where it holds a bag already, continues that.
+
+        Raises:
+            BagError: the folder cannot be written.
+        """
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._earlier = _repair(folder)
+            (folder / METADATA).unlink(missing_ok=True)
+            name = f"{folder.name}_{_next_part(folder)}.mcap"
+            self._stream = (folder / name).open("xb")
+        except OSError as error:
+            raise BagError(f"{folder}: cannot be written: {error.strerror or error}") from None
+        self._file = _File(name)
+        self._writer = _start(self._stream)
+        self._channels: dict[str, int] = {}
+
+    @property
+    def message_count(self) -> int:
+        return self._file.count
+
+    def write(self, topic: str, type_name: str, data: bytes, stamp: int) -> None:
+        """Writes one message, which outlives this process from here on.
+
+        Args:
+            topic: its name, absolute.
+            type_name: ``package/msg/Type``.
+            data: CDR bytes.
+            stamp: ns.
+
+        Raises:
+            OSError: the disk is full, or gone.
+        """
+        definition = message_definition(type_name)
+        if topic not in self._channels:
+            self._channels[topic] = _register(
+                self._writer, topic, type_name, definition.text, definition.hash
+            )
+        self._writer.add_message(self._channels[topic], stamp, data, stamp, self._file.count)
+        self._writer.flush()
+        self._file.add(topic, type_name, definition.hash, stamp)
+
+    def close(self, notes: Mapping[str, str] | None = None) -> None:
+        """Finishes the bag; ``notes`` go into its metadata, for a reader to see at once."""
+        files = [*self._earlier, self._file]
+        _end(self._writer, self._stream, self._file)
+        _write_metadata(self.folder, files, notes or {})
+
+    def abandon(self) -> None:
+        """Lets go of the file and leaves the bag unfinished, as a crash would."""
+        self._stream.close()
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a bag's writer closed it."""
+    return (folder / METADATA).is_file()
+
+
+def read_messages(folder: Path, topics: set[str] | None = None) -> Iterator[BagMessage]:
+    """Reads a bag's messages in the order they were written.
+
+    A bag without metadata is read up to its last whole message.
+
+    Args:
+        folder: the bag.
+        topics: last parts of the topic names to keep; None keeps all.
+
+    Raises:
+        BagError: it is not a bag, or it is finished and damaged.
+    """
+    files = _mcap_files(folder)
+    finished = is_finished(folder)
+    if finished:
+        files = _listed_files(folder)
+    elif not files:
+        raise BagError(f"{folder}: not a rosbag2 bag in MCAP: it holds no .mcap file")
+    for path in files:
+        scan = _Scan(path)
+        for message in scan.messages():
+            if topics is None or message.topic.rsplit("/", 1)[-1] in topics:
+                yield message
+        if finished and not scan.whole:
+            raise BagError(
+                f"{path}: damaged after {scan.count} messages ({scan.problem}): remove "
+                f"{folder / METADATA} to read what is whole, or remove the folder"
+            )
+
+
+def has_files(folder: Path) -> bool:
+    """Whether a folder holds any part of a bag."""
+    return bool(_mcap_files(folder))
+
+
+def remove_files(folder: Path) -> None:
+    """Removes an unfinished bag that holds nothing of use; what else lies there stays."""
+    for path in folder.glob("*.mcap*"):
+        path.unlink()
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def finish(folder: Path, notes: Mapping[str, str] | None = None) -> int:
+    """Makes a whole bag of one that was cut off, from its whole messages.
+
+    Returns:
+        How many messages it holds.
+    """
+    files = _repair(folder)
+    _write_metadata(folder, files, notes or {})
+    return sum(file.count for file in files)
+
+
+class _Scan:
+    """Reads one file in order until its end, or until it stops making sense."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.whole = False
+        self.count = 0
+        self.problem = "it ends early"
+
+    def messages(self) -> Iterator[BagMessage]:
+        try:
+            data = self.path.read_bytes()
+        except OSError as error:
+            self.problem = error.strerror or str(error)
+            return
+        schemas: dict[int, Schema] = {}
+        channels: dict[int, tuple[str, str, str]] = {}
+        for record in self._records(data):
+            if isinstance(record, Message):
+                if record.channel_id not in channels:
+                    self.problem = "a message names no channel"
+                    return
+                self.count += 1
+                yield BagMessage(*channels[record.channel_id], record.log_time, record.data)
+            elif isinstance(record, Schema):
+                schemas[record.id] = record
+            elif isinstance(record, Channel):
+                type_hash = record.metadata.get("topic_type_hash", "")
+                schema = schemas.get(record.schema_id)
+                channels[record.id] = (record.topic, schema.name if schema else "", type_hash)
+            elif isinstance(record, DataEnd):
+                self.whole = True
+                return
+
+    def _records(self, data: bytes) -> Iterator[McapRecord]:
+        """The file's records, a chunk's all or none of them."""
+        records = StreamReader(io.BytesIO(data), emit_chunks=True).records
+        while True:
+            try:
+                record = next(records)
+                within = (
+                    breakup_chunk(record, validate_crc=True)
+                    if isinstance(record, Chunk)
+                    else (record,)
+                )
+            except StopIteration:
+                return
+            except _DAMAGE as error:
+                self.problem = str(error) or self.problem
+                return
+            yield from within
+
+
+def _mcap_files(folder: Path) -> list[Path]:
+    """A bag's files as they lie in its folder, oldest first."""
+
+    def part(path: Path) -> tuple[int, str]:
+        number = path.stem.rpartition("_")[2]
+        return (int(number) if number.isdigit() else 0, path.name)
+
+    return sorted(folder.glob("*.mcap"), key=part) if folder.is_dir() else []
+
+
+def _next_part(folder: Path) -> int:
+    files = _mcap_files(folder)
+    return int(files[-1].stem.rpartition("_")[2]) + 1 if files else 0
+
+
+def _listed_files(folder: Path) -> list[Path]:
+    """A finished bag's files, as its metadata lists them."""
+    path = folder / METADATA
+    try:
+        information = yaml.safe_load(path.read_text())["rosbag2_bagfile_information"]
+        storage = information["storage_identifier"]
+        names = [str(name) for name in information["relative_file_paths"]]
+    except (OSError, yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError):
+        raise BagError(
+            f"{path}: damaged, or not of a rosbag2 bag: remove it to read what is whole"
+        ) from None
+    if storage != "mcap":
+        raise BagError(
+            f"{folder}: a bag in '{storage}': convert it with `ros2 bag convert` to storage mcap"
+        )
+    return [folder / name for name in names]
+
+
+def _repair(folder: Path) -> list[_File]:
+    """Makes every file of a bag whole, and says what each holds; empty ones are removed."""
+    result = []
+    for path in _mcap_files(folder):
+        scan, file = _Scan(path), _File(path.name)
+        messages = []
+        for message in scan.messages():
+            file.add(message.topic, message.type, message.type_hash, message.stamp)
+            messages.append(message)
+        if not scan.whole:
+            _rewrite(path, messages)
+        if file.count:
+            result.append(file)
+        else:
+            path.unlink()
+    return result
+
+
+def _rewrite(path: Path, messages: list[BagMessage]) -> None:
+    """Replaces a file that was cut off by one that ends in order."""
+    aside = path.with_name(path.name + ".partial")
+    file, channels = _File(path.name), {}
+    with aside.open("wb") as stream:
+        writer = _start(stream)
+        for message in messages:
+            if message.topic not in channels:
+                definition = message_definition(message.type)
+                channels[message.topic] = _register(
+                    writer, message.topic, message.type, definition.text, message.type_hash
+                )
+            writer.add_message(
+                channels[message.topic], message.stamp, message.data, message.stamp, file.count
+            )
+            file.add(message.topic, message.type, message.type_hash, message.stamp)
+        _end(writer, stream, file)
+    aside.replace(path)
+
+
+def _start(stream: BinaryIO) -> Writer:
+    writer = Writer(stream, compression=CompressionType.ZSTD)
+    writer.start(profile="ros2", library=_LIBRARY)
+    writer.flush()
+    return writer
+
+
+def _register(writer: Writer, topic: str, type_name: str, text: str, type_hash: str) -> int:
+    schema = writer.register_schema(type_name, "ros2msg", text.encode())
+    return writer.register_channel(
+        topic, "cdr", schema, {"offered_qos_profiles": "", "topic_type_hash": type_hash}
+    )
+
+
+def _end(writer: Writer, stream: BinaryIO, file: _File) -> None:
+    """Writes a file's summary and sees it to the disk."""
+    metadata = yaml.safe_dump(_metadata([file], {})["rosbag2_bagfile_information"])
+    writer.add_metadata("rosbag2", {"serialized_metadata": metadata})
+    writer.finish()
+    stream.flush()
+    os.fsync(stream.fileno())
+    stream.close()
+
+
+def _metadata(files: list[_File], notes: Mapping[str, str]) -> dict[str, Any]:
+    """What rosbag2 version 9, that of ROS 2 Jazzy, keeps in ``metadata.yaml``."""
+    topics: dict[str, _Topic] = {}
+    for file in files:
+        for name, topic in file.topics.items():
+            total = topics.setdefault(name, _Topic(topic.type, topic.type_hash))
+            total.count += topic.count
+    full = [file for file in files if file.count]
+    first = min((file.first for file in full), default=0)
+    last = max((file.last for file in full), default=0)
+    information = {
+        "version": 9,
+        "storage_identifier": "mcap",
+        "duration": {"nanoseconds": last - first},
+        "starting_time": {"nanoseconds_since_epoch": first},
+        "message_count": sum(file.count for file in files),
+        "topics_with_message_count": [
+            {
+                "topic_metadata": {
+                    "name": name,
+                    "type": topic.type,
+                    "serialization_format": "cdr",
+                    "offered_qos_profiles": [],
+                    "type_description_hash": topic.type_hash,
+                },
+                "message_count": topic.count,
+            }
+            for name, topic in topics.items()
+        ],
+        "compression_format": "",
+        "compression_mode": "",
+        "relative_file_paths": [file.name for file in files],
+        "files": [
+            {
+                "path": file.name,
+                "starting_time": {"nanoseconds_since_epoch": file.first},
+                "duration": {"nanoseconds": file.last - file.first},
+                "message_count": file.count,
+            }
+            for file in files
+        ],
+        "custom_data": dict(notes) or None,
+        "ros_distro": os.environ.get("ROS_DISTRO", "jazzy"),
+    }
+    return {"rosbag2_bagfile_information": information}
+
+
+def _write_metadata(folder: Path, files: list[_File], notes: Mapping[str, str]) -> None:
+    write_aside(folder / METADATA, yaml.safe_dump(_metadata(files, notes)).encode())

@@ -1,0 +1,121 @@
+"""The recorder: writes one rosbag2 bag an episode, each step before anything else."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from hilserl_msgs.msg import Arbitration, OperatorEvent, Step
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import Image
+
+from hilserl_core.messages import stamp_to_ns
+from hilserl_core.node import main as node_main
+from hilserl_core.parameters import parameter
+from hilserl_core.qos import LATCHED, RELIABLE, SENSOR, STEPS
+from hilserl_core.ros_parameters import declare
+from hilserl_replay.bags import type_name
+from hilserl_replay.recorder import Beside, Recorder
+
+LOW_DISK = 1e9  # bytes; below it the diagnostics warn
+
+
+@dataclass(frozen=True)
+class RecorderParameters:
+    """Parameters of the recorder node."""
+
+    run: str = parameter("runs/default", "folder of the run; its last part is the run's name")
+    devices: tuple[str, ...] = parameter(("leader",), "operator devices whose events are recorded")
+    record_cameras: tuple[str, ...] = parameter(
+        ("front", "wrist"), "cameras whose policy images, if any, are recorded beside the steps"
+    )
+    record_cameras_always: bool = parameter(
+        False, "record camera images in every episode, not in evaluations only"
+    )
+
+
+class RecorderNode(Node):
+    """Subscribes to steps and what is recorded beside them, and hands them to a Recorder."""
+
+    def __init__(self) -> None:
+        super().__init__("recorder")
+        self.parameters = declare(self, RecorderParameters)
+        self.recorder = Recorder(
+            Path(self.parameters.run).expanduser().resolve(),
+            namespace=self.get_namespace(),
+            images_always=self.parameters.record_cameras_always,
+            log=self.get_logger().warning,
+        )
+        self._slowest = 0.0
+        self.create_subscription(Step, "steps", self._on_step, STEPS, raw=True)
+        self._record("arbitration", Arbitration, LATCHED, self.recorder.beside)
+        for device in self.parameters.devices:
+            topic = f"teleop/{device}/event"
+            self._record(topic, OperatorEvent, RELIABLE, self.recorder.beside)
+        for camera in self.parameters.record_cameras:
+            self._record(f"camera/{camera}/policy", Image, SENSOR, self.recorder.image)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
+        # Wall time: simulated time stands still when the simulator does.
+        self.create_timer(1.0, self._diagnose, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _record(
+        self, topic: str, kind: type[Any], qos: QoSProfile, take: Callable[[Beside], None]
+    ) -> None:
+        """Records a topic beside the steps, in the bytes that it comes in."""
+        name = type_name(kind)
+
+        def on_message(cdr: bytes) -> None:
+            stamp = stamp_to_ns(deserialize_message(cdr, kind).header.stamp)
+            take(Beside(topic, name, cdr, stamp))
+
+        self.create_subscription(kind, topic, on_message, qos, raw=True)
+
+    def _on_step(self, cdr: bytes) -> None:
+        start = time.monotonic()
+        self.recorder.step(deserialize_message(cdr, Step), cdr)
+        self._slowest = max(self._slowest, time.monotonic() - start)
+
+    def _diagnose(self) -> None:
+        free = shutil.disk_usage(self.recorder.run_dir).free
+        counts, episode = self.recorder.counts, self.recorder.episode
+        status = DiagnosticStatus(name="recorder: bags", hardware_id=str(self.recorder.run_dir))
+        status.level = DiagnosticStatus.OK
+        status.message = "waiting for steps" if episode is None else f"recording episode {episode}"
+        if free < LOW_DISK or counts.foreign:
+            status.level = DiagnosticStatus.WARN
+            status.message = (
+                f"only {free / 1e9:.2f} GB left on the disk"
+                if free < LOW_DISK
+                else f"{counts.foreign} steps of another run dropped: check the run's name"
+            )
+        values = {
+            **vars(counts),
+            "slowest_write_ms": f"{self._slowest * 1e3:.2f}",
+            "disk_free_gb": f"{free / 1e9:.1f}",
+        }
+        status.values = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
+        self._slowest = 0.0
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+    def close(self) -> None:
+        """Finishes the bag under way."""
+        self.recorder.close()
+
+
+def main() -> None:
+    """The program ``recorder_node``."""
+    node_main(RecorderNode)
+
+
+if __name__ == "__main__":
+    main()
