@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from hilserl_msgs.msg import Action, Observation as ObservationMsg, Step as StepMsg
 from numpy.typing import ArrayLike, NDArray
 from sensor_msgs.msg import Image
 
 from hilserl_core.errors import UserError
 from hilserl_core.step import Observation, Outcome, Phase, Source, Step
+from hilserl_msgs.msg import Action
+from hilserl_msgs.msg import Observation as ObservationMsg
+from hilserl_msgs.msg import Step as StepMsg
 
 
 def stamp_to_ns(stamp: Time) -> int:

@@ -1,11 +1,11 @@
 """The layout of a run on disk, and its configuration.
 
-    runs/NAME/config.yaml            every parameter of the run, as resolved
-    runs/NAME/episodes/000042/       one bag an episode: RECORD, TRAIN and RUN
-    runs/NAME/evaluation/000007/     the same for EVALUATE
-    runs/NAME/checkpoints/           the learner's state
-    runs/NAME/timeline.jsonl         phases begun and ended, with wall-clock times
-    runs/NAME/evaluations.jsonl      one line an evaluation
+runs/NAME/config.yaml            every parameter of the run, as resolved
+runs/NAME/episodes/000042/       one bag an episode: RECORD, TRAIN and RUN
+runs/NAME/evaluation/000007/     the same for EVALUATE
+runs/NAME/checkpoints/           the learner's state
+runs/NAME/timeline.jsonl         phases begun and ended, with wall-clock times
+runs/NAME/evaluations.jsonl      one line an evaluation
 """
 
 from __future__ import annotations

@@ -151,7 +151,9 @@ class ActionSpec(_Hashed):
         """
         array = np.asarray(values, np.float32)
         if array.shape != (self.dim,):
-            raise SpecError(f"an action of {array.shape} does not fit {self.kind} ({self.dim} values)")
+            raise SpecError(
+                f"an action of {array.shape} does not fit {self.kind} ({self.dim} values)"
+            )
         if not np.isfinite(array).all():
             raise SpecError(f"an action holds a number that is not finite: {array.tolist()}")
         return np.clip(array, -1.0, 1.0)

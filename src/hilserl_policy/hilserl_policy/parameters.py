@@ -1,0 +1,62 @@
+"""Parameters of the policy node."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hilserl_core.parameters import parameter
+
+
+@dataclass(frozen=True)
+class PolicyParameters:
+    """What the policy node does, and for how long."""
+
+    run: str = parameter("", "folder of the run")
+    task: str = parameter("lift_cube", "what the arm is to do")
+    observation: str = parameter("state", "what the policy sees", choices=("state",))
+    action_space: str = parameter(
+        "ee_delta", "what actions mean", choices=("ee_delta", "joint_delta")
+    )
+    seed: int = parameter(1, "seed of scenes and of exploration", low=0, high=2**31 - 1)
+    lockstep: bool = parameter(False, "ticks are the simulator's frames, not a timer's")
+    control_rate: float = parameter(10.0, "ticks a second", low=1.0, high=100.0)
+    episode_seconds: float = parameter(10.0, "length of an episode, s", low=0.5, high=3600.0)
+    mode: str = parameter("train", "what the run is for", choices=("record", "train", "run"))
+    algorithm: str = parameter("rlpd", "the learner's", choices=("rlpd", "bc"))
+    demos: int = parameter(20, "successful demonstrations to record first", low=0, high=100_000)
+    train_minutes: float = parameter(
+        4.5, "limit of training, its evaluations included, min", low=0.01, high=100_000.0
+    )
+    evaluation_episodes: int = parameter(50, "episodes of an evaluation", low=1, high=100_000)
+    target_success: float = parameter(
+        0.95, "success rate that two evaluations in a row must reach", low=0.0, high=1.0
+    )
+    target_intervention: float = parameter(
+        0.05, "intervention rate of the last 20 episodes below which to evaluate", low=0.0, high=1.0
+    )
+    training_success: float = parameter(
+        0.95,
+        "success rate of the last 20 training episodes at which to evaluate",
+        low=0.0,
+        high=1.0,
+    )
+    cycle_ratio: float = parameter(
+        0.6,
+        "evaluate once the median cycle time of the last 20 successes is at most this share of "
+        "the demonstrations'; 0 does not ask",
+        low=0.0,
+        high=10.0,
+    )
+    episodes: int = parameter(0, "episodes in mode run; 0: until stopped", low=0, high=10**9)
+    policy: str = parameter("", "folder of the run whose policy to use in mode run")
+    demonstrations: str = parameter("", "folder of the run whose demonstrations the learner uses")
+    devices: tuple[str, ...] = parameter(
+        ("leader", "keyboard"), "operator devices whose events count, as in teleop/DEVICE/event"
+    )
+    stall_seconds: float = parameter(
+        5.0, "wall-clock time without a complete tick after which an episode is given up",
+        low=0.2, high=600.0,
+    )  # fmt: skip
+    max_age: float = parameter(
+        0.15, "age of a measurement beyond which a timer's tick is skipped, s", low=0.01, high=10.0
+    )

@@ -1,0 +1,389 @@
+"""The policy node: assembles observations, acts, and runs the episodes of a run."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from pathlib import Path
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.task import Future
+from sensor_msgs.msg import JointState
+
+from hilserl_core import node as node_main
+from hilserl_core import qos
+from hilserl_core.assembly import Measurements, ObservationAssembler
+from hilserl_core.errors import UserError
+from hilserl_core.messages import (
+    action_to_msg,
+    float32,
+    ns_to_stamp,
+    observation_to_msg,
+    stamp_to_ns,
+    step_to_msg,
+)
+from hilserl_core.ros_parameters import declare
+from hilserl_core.run import RunDirectory, write_aside
+from hilserl_core.spec import SpecError
+from hilserl_core.step import Event, Observation, Outcome, Phase, Source, Step
+from hilserl_description import koch
+from hilserl_description.kinematics import ForwardKinematics
+from hilserl_msgs.msg import (
+    Action,
+    Arbitration,
+    OperatorEvent,
+    Reward,
+    RunStatus,
+    ServoState,
+    Weights,
+)
+from hilserl_msgs.msg import Observation as ObservationMsg
+from hilserl_msgs.msg import Step as StepMsg
+from hilserl_msgs.srv import Reset
+from hilserl_policy.actor import EVALUATED, Actor
+from hilserl_policy.episode import EpisodeLoop, Executed
+from hilserl_policy.frames import Frames
+from hilserl_policy.parameters import PolicyParameters
+from hilserl_policy.schedule import EpisodeSummary, Schedule, intervention_rate, success_rate
+
+HOUSEKEEPING = 0.1
+"""s of wall-clock time between two looks at what is due."""
+
+
+class PolicyNode(Node):
+    """Ticks at the simulator's frames (lockstep) or by a timer, and emits steps."""
+
+    def __init__(self) -> None:
+        super().__init__("policy_node")
+        self.parameters = declare(self, PolicyParameters)
+        p = self.parameters
+        if not p.run:
+            raise UserError("policy_node: parameter 'run' is empty: give the run's folder")
+        self._run = RunDirectory(Path(p.run))
+        observation_spec = koch.observation_spec(object_pose=True)
+        self._actor = Actor(observation_spec, koch.action_spec(p.action_space), p.seed)
+        self._assemble = ObservationAssembler(observation_spec, ForwardKinematics().position)
+        self._schedule = self._restore()
+        if p.mode == "run" and p.policy:
+            self._actor.load_run(Path(p.policy))
+        self._frames = Frames(["joint_states", "servo_states", "object_pose"])
+        self._loop: EpisodeLoop | None = None
+        self._pending_action: tuple[int, np.ndarray] | None = None
+        self._command = koch.HOME.copy()
+        self._first_stamp = 0
+        self._resetting: Future | None = None
+        self._not_before = 0.0
+        self._alive = self._reset_at = self._waited = time.monotonic()
+        self._tick_times: deque[float] = deque(maxlen=100)
+        self._stopped = False
+        self._message = ""
+        self._done_at = 0.0
+        self._last_outcome = 0
+        self._next = {
+            phase: self._run.next_episode(phase) for phase in (Phase.TRAIN, Phase.EVALUATE)
+        }
+        self._connect()
+
+    # -- start
+
+    def _restore(self) -> Schedule:
+        """The schedule after the episodes that this run has already seen."""
+        p = self.parameters
+        given = RunDirectory(Path(p.demonstrations)).read("history") if p.demonstrations else []
+        schedule = Schedule(p, [EpisodeSummary.read(record) for record in given])
+        for record in self._run.read("history"):
+            schedule.ended(EpisodeSummary.read(record))
+        return schedule
+
+    def _connect(self) -> None:
+        publish, subscribe = self.create_publisher, self.create_subscription
+        self._observations = publish(ObservationMsg, "observation", qos.RELIABLE)
+        self._actions = publish(Action, "policy_action", qos.RELIABLE)
+        self._steps = publish(StepMsg, "steps", qos.STEPS)
+        self._status = publish(RunStatus, "run/status", qos.LATCHED)
+        subscribe(JointState, "joint_states", self._on_joint_states, qos.SENSOR)
+        subscribe(ServoState, "servo_states", self._on_servo_states, qos.SENSOR)
+        subscribe(PoseStamped, "sim/object_pose", self._on_object_pose, qos.SENSOR)
+        subscribe(Reward, "reward", self._on_reward, qos.RELIABLE)
+        subscribe(Action, "action", self._on_action, qos.RELIABLE)
+        subscribe(Arbitration, "arbitration", self._on_arbitration, qos.LATCHED)
+        subscribe(Weights, "weights", self._on_weights, qos.LATCHED)
+        for device in self.parameters.devices:
+            subscribe(OperatorEvent, f"teleop/{device}/event", self._on_event, qos.RELIABLE)
+        self._reset_client = self.create_client(Reset, "reset")
+        wall = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(HOUSEKEEPING, self._housekeeping, clock=wall)
+        if not self.parameters.lockstep:
+            self.create_timer(1 / self.parameters.control_rate, self._timer_tick, clock=wall)
+
+    # -- what arrives
+
+    def _on_joint_states(self, message: JointState) -> None:
+        order = [message.name.index(name) for name in koch.JOINT_NAMES]
+        value = (np.array(message.position)[order], np.array(message.velocity)[order])
+        self._frame("joint_states", stamp_to_ns(message.header.stamp), value)
+
+    def _on_servo_states(self, message: ServoState) -> None:
+        order = [message.name.index(name) for name in koch.JOINT_NAMES]
+        value = np.array(message.current)[order]
+        self._frame("servo_states", stamp_to_ns(message.header.stamp), value)
+
+    def _on_object_pose(self, message: PoseStamped) -> None:
+        p, q = message.pose.position, message.pose.orientation
+        value = (np.array([p.x, p.y, p.z]), np.array([q.x, q.y, q.z, q.w]))
+        self._frame("object_pose", stamp_to_ns(message.header.stamp), value)
+
+    def _frame(self, stream: str, stamp: int, value: object) -> None:
+        if self._frames.add(stream, stamp, value) and self.parameters.lockstep:
+            self._tick(stamp)
+
+    def _on_reward(self, message: Reward) -> None:
+        if self._loop is not None:
+            stamp = stamp_to_ns(message.header.stamp)
+            if self._loop.newest < stamp:
+                # The simulator's own judgement comes with its frame, maybe before the rest.
+                self._early_reward = (stamp, message.value)
+            else:
+                self._judged(stamp, message.value)
+
+    def _on_action(self, message: Action) -> None:
+        if self._loop is None:
+            return
+        stamp = stamp_to_ns(message.header.stamp)
+        self._command = np.array(message.command)
+        executed = Executed(float32(message.values), Source(message.source))
+        self._emit(self._loop.executed(stamp, executed))
+        if self.parameters.lockstep and self._frames.complete(self._frames.newest):
+            self._tick(self._frames.newest)
+
+    def _on_event(self, message: OperatorEvent) -> None:
+        if self._loop is not None:
+            self._loop.event(stamp_to_ns(message.header.stamp), Event(message.event))
+
+    def _on_arbitration(self, message: Arbitration) -> None:
+        self._stopped = message.state == Arbitration.STOPPED
+        if self._stopped and self._loop is not None:
+            self._abort("the operator stopped the arm")
+
+    def _on_weights(self, message: Weights) -> None:
+        try:
+            self._actor.load(bytes(message.data), message.sha256)
+        except UserError as error:
+            self.get_logger().error(f"weights {message.version} refused, the old ones act: {error}")
+
+    # -- ticks
+
+    _early_reward: tuple[int, float] = (-1, 0.0)
+
+    def _timer_tick(self) -> None:
+        """A tick on a robot: the newest measurements, if they are fresh."""
+        late = self._frames.late(int(self.parameters.max_age * 1e9))
+        if self._loop is not None and not late and self._frames.newest >= self._first_stamp:
+            self._tick(self._frames.newest)
+
+    def _tick(self, stamp: int) -> None:
+        """Makes the observation of ``stamp``, acts on it and has it judged."""
+        loop = self._loop
+        if loop is None or stamp < self._first_stamp or stamp <= loop.newest:
+            return
+        if self.parameters.lockstep and loop.waiting:
+            return  # The last action's answer tells the command that this observation holds.
+        try:
+            observation = self._assemble(self._measurements(stamp))
+        except SpecError as error:
+            self._abort(str(error))
+            return
+        self._alive = time.monotonic()
+        self._tick_times.append(self._alive)
+        values = self._actor.act(observation.state)
+        loop.observe(observation, values, self._actor.version)
+        self._observations.publish(observation_to_msg(observation))
+        self._pending_action = (stamp, values)
+        if not self.parameters.lockstep:
+            self._act()
+        if self._early_reward[0] == stamp:
+            self._judged(*self._early_reward)
+
+    def _measurements(self, stamp: int) -> Measurements:
+        values = self._frames.values()
+        (position, velocity), (place, orientation) = values["joint_states"], values["object_pose"]
+        return Measurements(
+            stamp=stamp,
+            joint_position=position,
+            joint_velocity=velocity,
+            motor_current=values["servo_states"],
+            command=self._command,
+            object_position=place,
+            object_orientation=orientation,
+        )
+
+    def _judged(self, stamp: int, reward: float) -> None:
+        assert self._loop is not None
+        self._emit(self._loop.judged(stamp, reward))
+        if self._loop is not None and self._pending_action and self._pending_action[0] == stamp:
+            self._act()
+
+    def _act(self) -> None:
+        """Sends the pending proposal to the mux."""
+        assert self._pending_action is not None
+        stamp, values = self._pending_action
+        self._pending_action = None
+        self._actions.publish(action_to_msg(stamp, values, Source.POLICY, self._actor.version))
+
+    def _emit(self, steps: list[Step]) -> None:
+        for step in steps:
+            self._steps.publish(step_to_msg(step))
+        if self._loop is not None and self._loop.outcome != Outcome.NONE:
+            self._end_episode()
+
+    # -- episodes
+
+    def _housekeeping(self) -> None:
+        """Starts what is due, and gives up what has stalled."""
+        now = time.monotonic()
+        if self._done_at:
+            if now > self._done_at:
+                node_main.finish(self)
+        elif self._loop is not None:
+            if now - self._alive > self.parameters.stall_seconds:
+                self._abort(f"no complete tick for {self.parameters.stall_seconds:g} s")
+        elif self._resetting is not None:
+            if now - self._reset_at > self.parameters.stall_seconds:
+                self._retry("reset was not answered")
+        elif now >= self._not_before:
+            self._next_episode(now)
+
+    def _next_episode(self, now: float) -> None:
+        """Asks for a reset if the next episode may begin; else says what it waits for."""
+        phase = self._schedule.phase
+        if phase == Phase.DONE:
+            self._complete()
+            return
+        waiting = ""
+        if self._stopped:
+            waiting = "stopped: release the stop to go on"
+        elif phase != Phase.RECORD and not self._actor.ready:
+            waiting = "waiting for the learner's first policy"
+        elif not self._reset_client.service_is_ready():
+            waiting = "waiting for the mux"
+        if waiting:
+            if waiting != self._message:
+                self._publish_status(False, waiting)
+            return
+        self._schedule.waited(now - self._waited)
+        self._reset(phase)
+
+    def _reset(self, phase: Phase) -> None:
+        evaluation = phase == Phase.EVALUATE
+        number = self._next[Phase.EVALUATE if evaluation else Phase.TRAIN]
+        self._episode = (phase, number)
+        self._actor.begin(phase, number)
+        self._publish_status(True)
+        seed = (self.parameters.seed << 32) | (int(evaluation) << 31) | number
+        self._reset_at = time.monotonic()
+        self._resetting = self._reset_client.call_async(Reset.Request(seed=seed))
+        self._resetting.add_done_callback(self._on_reset)
+
+    def _on_reset(self, future: Future) -> None:
+        if future is not self._resetting:
+            return  # Answered after it was given up.
+        answer = future.result()
+        if answer is None or not answer.success:
+            self._retry(f"reset failed: {answer.message if answer else 'no answer'}")
+            return
+        self._resetting = None
+        phase, number = self._episode
+        header = Step(
+            observation=Observation(0, np.zeros(0, np.float32)),
+            run=self._run.path.name,
+            phase=phase,
+            episode=number,
+            spec=self._actor.spec,
+        )
+        ticks = round(self.parameters.episode_seconds * self.parameters.control_rate)
+        self._loop = EpisodeLoop(header, max_steps=ticks)
+        self._command = np.array(answer.command)
+        self._first_stamp = stamp_to_ns(answer.stamp)
+        self._alive = time.monotonic()
+        if self.parameters.lockstep and self._frames.complete(self._first_stamp):
+            self._tick(self._first_stamp)
+
+    def _retry(self, reason: str) -> None:
+        self.get_logger().warning(f"{reason}; trying again")
+        self._resetting = None
+        self._not_before = time.monotonic() + 1.0
+
+    def _abort(self, reason: str) -> None:
+        """Gives the episode up; what was complete is kept."""
+        assert self._loop is not None
+        self.get_logger().warning(f"episode {self._loop.header.episode} given up: {reason}")
+        steps = self._loop.abort()
+        self._loop.outcome = Outcome.ABORTED
+        self._emit(steps)
+
+    def _end_episode(self) -> None:
+        """Writes the episode down and moves the schedule on."""
+        assert self._loop is not None
+        loop, self._loop, self._pending_action = self._loop, None, None
+        now = time.monotonic()
+        phase, number = self._episode
+        summary = EpisodeSummary(
+            phase=int(phase),
+            episode=number,
+            outcome=int(loop.outcome),
+            steps=loop.steps,
+            human_steps=loop.human_steps,
+            duration=loop.steps / self.parameters.control_rate,
+            wall=now - self._reset_at,
+            policy_version=self._actor.version,
+        )
+        self._waited = now
+        self._next[Phase.EVALUATE if phase == Phase.EVALUATE else Phase.TRAIN] = number + 1
+        self._last_outcome = int(loop.outcome)
+        known = len(self._schedule.evaluations)
+        self._run.append("history", summary.record())
+        self._schedule.ended(summary)
+        for result in self._schedule.evaluations[known:]:
+            self._run.append("evaluations", result.record())
+        self._publish_status(False)
+        self._next_episode(now)
+
+    def _complete(self) -> None:
+        """The run is over: leaves the policy that was evaluated, then ends this process."""
+        if self._actor.data and self.parameters.mode == "train":
+            write_aside(self._run.checkpoints / EVALUATED, self._actor.data)
+        self._publish_status(False, "done")
+        # The recorder closes its bag on the last step; give the messages time to arrive.
+        self._done_at = time.monotonic() + 1.0
+
+    def _publish_status(self, in_episode: bool, message: str = "") -> None:
+        schedule = self._schedule
+        self._message = message
+        spent = list(self._tick_times)
+        rate = (len(spent) - 1) / (spent[-1] - spent[0]) if len(spent) > 1 else 0.0
+        status = RunStatus(
+            run=self._run.path.name,
+            task=self.parameters.task,
+            phase=int(schedule.phase),
+            in_episode=in_episode,
+            episode=self._next[Phase.EVALUATE if schedule.phase == Phase.EVALUATE else Phase.TRAIN],
+            episodes_in_phase=schedule.in_phase,
+            episodes_of_phase=schedule.planned,
+            steps=schedule.steps,
+            policy_version=self._actor.version,
+            success_rate=float(success_rate(schedule.recent)),
+            intervention_rate=float(intervention_rate(schedule.recent)),
+            steps_per_s=float(rate),
+            time_left=float(schedule.time_left),
+            last_outcome=self._last_outcome,
+            message=message,
+        )
+        status.header.stamp = ns_to_stamp(max(self._frames.newest, 0))
+        self._status.publish(status)
+
+
+def main() -> None:
+    node_main.main(PolicyNode)
