@@ -10,6 +10,7 @@ from hilserl_bringup.graph import Graph, NodeSpec, named_run
 from hilserl_core.errors import UserError
 from hilserl_core.parameters import parameter
 
+# The scenes' tasks, again: importing them would load a physics engine to print a help text.
 TASKS = ("reach", "lift_cube", "push_cube", "pick_place")
 
 # Page faults are the main cost of large batches on a CPU: keep freed memory.
@@ -88,70 +89,77 @@ def _existing(name: str, text: str, holding: str) -> Path:
     return path
 
 
-def _shared(arguments: Common, run: Path) -> dict[str, Any]:
-    """The parameters that every node of a run shares."""
+def _check(arguments: Common) -> None:
+    """Refuses what this version cannot start."""
     if not arguments.sim:
         raise UserError(
             "argument 'sim': false needs the real arm's drivers, which come with the real-arm "
             "work: use sim:=true"
         )
-    return {
+
+
+def _ticks(arguments: Common) -> dict[str, Any]:
+    """How a node's time goes."""
+    return {"lockstep": arguments.lockstep, "use_sim_time": arguments.lockstep}
+
+
+def _robot_and_people(arguments: Common, intervene: bool) -> tuple[NodeSpec, ...]:
+    """The arm, who may drive it, and who decides."""
+    robot = {"task": arguments.task, "lockstep": arguments.lockstep}
+    operator = {
+        **_ticks(arguments),
+        "task": arguments.task,
+        "seed": arguments.seed,
+        "intervene": intervene,
+    }
+    return (
+        NodeSpec("hilserl_sim", "mujoco_node", "mujoco_node", robot),
+        NodeSpec("hilserl_sim", "operator_node", "operator_node", operator),
+        NodeSpec("hilserl_teleop", "mux_node", "mux_node", _ticks(arguments)),
+    )
+
+
+def _recorder(run: Path) -> NodeSpec:
+    return NodeSpec("hilserl_replay", "recorder_node", "recorder_node", {"run": str(run)})
+
+
+def _policy(arguments: Common, run: Path, **own: Any) -> NodeSpec:
+    parameters = {
+        **_ticks(arguments),
         "run": str(run),
         "task": arguments.task,
         "observation": arguments.observation,
         "seed": arguments.seed,
-        "lockstep": arguments.lockstep,
-        "use_sim_time": arguments.lockstep,
+        **own,
     }
-
-
-def _robot_and_people(shared: dict[str, Any], intervene: bool) -> tuple[NodeSpec, ...]:
-    """The arm, who may drive it, and who decides."""
-    return (
-        NodeSpec("hilserl_sim", "mujoco_node", "mujoco_node", shared),
-        NodeSpec(
-            "hilserl_sim",
-            "operator_node",
-            "operator_node",
-            {**shared, "intervene": intervene},
-        ),
-        NodeSpec("hilserl_teleop", "mux_node", "mux_node", shared),
-    )
-
-
-def _recorder(shared: dict[str, Any]) -> NodeSpec:
-    return NodeSpec("hilserl_replay", "recorder_node", "recorder_node", shared)
-
-
-def _policy(shared: dict[str, Any], **own: Any) -> NodeSpec:
-    return NodeSpec(
-        "hilserl_policy", "policy_node", "policy_node", {**shared, **own}, ends_run=True
-    )
+    return NodeSpec("hilserl_policy", "policy_node", "policy_node", parameters, ends_run=True)
 
 
 def record_nodes(arguments: Record, run: Path) -> tuple[NodeSpec, ...]:
     """The operator demonstrates every episode; nobody learns."""
-    shared = _shared(arguments, run)
+    _check(arguments)
     return (
-        _recorder(shared),
-        *_robot_and_people(shared, intervene=True),
-        _policy(shared, mode="record", demos=arguments.demos),
+        _recorder(run),
+        *_robot_and_people(arguments, intervene=True),
+        _policy(arguments, run, mode="record", demos=arguments.demos),
     )
 
 
 def train_nodes(arguments: Train, run: Path) -> tuple[NodeSpec, ...]:
     """Demonstrations, where none are given; then training with help; then evaluation."""
-    shared = _shared(arguments, run)
+    _check(arguments)
     demonstrations = ""
     if arguments.demonstrations:
         demonstrations = str(_existing("demonstrations", arguments.demonstrations, "episodes"))
     learner = {
-        **shared,
+        "run": str(run),
+        "observation": arguments.observation,
+        "seed": arguments.seed,
         "demonstrations": demonstrations,
         "algorithm": arguments.algorithm,
     }
     return (
-        _recorder(shared),
+        _recorder(run),
         NodeSpec(
             "hilserl_learner",
             "learner_node",
@@ -159,28 +167,30 @@ def train_nodes(arguments: Train, run: Path) -> tuple[NodeSpec, ...]:
             learner,
             environment=LEARNER_ENVIRONMENT,
         ),
-        *_robot_and_people(shared, arguments.intervene),
+        *_robot_and_people(arguments, arguments.intervene),
         _policy(
-            shared,
+            arguments,
+            run,
             mode="train",
+            algorithm=arguments.algorithm,
+            demonstrations=demonstrations,
             demos=0 if demonstrations else arguments.demos,
             train_minutes=arguments.train_minutes,
             evaluation_episodes=arguments.evaluation_episodes,
-            algorithm=arguments.algorithm,
         ),
     )
 
 
 def run_nodes(arguments: Run, run: Path) -> tuple[NodeSpec, ...]:
     """A trained policy drives; the operator may take over; nobody learns."""
-    shared = _shared(arguments, run)
+    _check(arguments)
     if not arguments.policy:
         raise UserError("argument 'policy' is needed: the run whose policy to use, policy:=NAME")
     policy = _existing("policy", arguments.policy, "checkpoints")
     return (
-        _recorder(shared),
-        *_robot_and_people(shared, arguments.intervene),
-        _policy(shared, mode="run", policy=str(policy), episodes=arguments.episodes),
+        _recorder(run),
+        *_robot_and_people(arguments, arguments.intervene),
+        _policy(arguments, run, mode="run", policy=str(policy), episodes=arguments.episodes),
     )
 
 

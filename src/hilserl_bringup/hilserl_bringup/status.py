@@ -173,12 +173,17 @@ def rows(status: Status) -> list[tuple[str, str]]:
 
 
 def line(status: Status) -> str:
-    """The same in one line."""
-    text = [f"{doing(status)}: episode {episode(status)}"]
-    text.append(f"success {percent(status.success_rate)} of the last 20")
-    text.append(f"interventions {percent(status.intervention_rate)}")
-    text.append(f"{rate(status.updates_per_s)} updates/s")
-    text.append(f"{rate(status.steps_per_s)} steps/s")
-    if status.time_left is not None:
-        text.append(f"{clock(status.time_left)} left")
-    return ", ".join(text)
+    """What is known of it in one line."""
+    known = [
+        (status.phase is not None and status.phase != Phase.DONE, f"episode {episode(status)}"),
+        (status.success_rate is not None, f"success {percent(status.success_rate)} of the last 20"),
+        (
+            status.intervention_rate is not None,
+            f"interventions {percent(status.intervention_rate)}",
+        ),
+        (status.updates_per_s is not None, f"{rate(status.updates_per_s)} updates/s"),
+        (status.steps_per_s is not None, f"{rate(status.steps_per_s)} steps/s"),
+        (status.time_left is not None, f"{clock(status.time_left)} left"),
+    ]
+    details = ", ".join(text for is_known, text in known if is_known)
+    return f"{doing(status)}: {details}" if details else doing(status)

@@ -93,12 +93,19 @@ def test_nobody_learns_while_recording_or_running() -> None:
     assert "learner_node" not in names(make_plan(GRAPHS["koch_run"], ["policy:=good"]))
 
 
-def test_all_nodes_of_a_run_share_what_must_agree() -> None:
-    plan = make_plan(TRAIN, ["task:=reach", "seed:=9", "run:=mine"])
-    for node in plan.nodes:
-        assert node.parameters["task"] == "reach"
-        assert node.parameters["seed"] == 9
-        assert node.parameters["run"] == "runs/mine"
+def test_nodes_of_a_run_agree_on_what_they_share() -> None:
+    words = ["task:=reach", "seed:=9", "run:=mine", "lockstep:=false"]
+    nodes = make_plan(TRAIN, words).nodes
+    for key, value, least in (
+        ("task", "reach", 3),
+        ("seed", 9, 3),
+        ("run", "runs/mine", 3),
+        ("lockstep", False, 4),
+        ("use_sim_time", False, 3),
+    ):
+        found = [node.parameters[key] for node in nodes if key in node.parameters]
+        assert len(found) >= least
+        assert set(found) == {value}
 
 
 def test_demonstrations_of_another_run_take_the_place_of_recording() -> None:
@@ -156,7 +163,10 @@ def test_a_parameter_file_reaches_the_nodes_it_names() -> None:
     [
         ("ghost_node: {ros__parameters: {a: 1}}", "no node 'ghost_node', choose from"),
         ("mux_node: {parameters: {a: 1}}", "section 'mux_node' needs exactly one key"),
-        ("mux_node: {ros__parameters: {seed: 1}}", "'seed' of mux_node is set by the graph's"),
+        (
+            "mux_node: {ros__parameters: {lockstep: true}}",
+            "'lockstep' of mux_node is set by the graph's",
+        ),
         ("mux_node: {ros__parameters: {a: []}}", "'a' of mux_node is an empty list"),
         ("a: [", "is not YAML"),
         ("just words", "needs exactly one key"),

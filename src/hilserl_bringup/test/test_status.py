@@ -53,6 +53,7 @@ def test_before_the_first_message_nothing_is_invented() -> None:
     values = dict(rows(Status()))
     assert values["phase"] == "starting"
     assert values["success, last 20"] == "–"
+    assert line(Status()) == "starting"
 
 
 def test_nan_is_unknown() -> None:
