@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
 from hilserl_bringup.exclusive import hold
 from hilserl_bringup.supervisor import INTERRUPTED, Ending, Patience, Program, Supervisor
 from hilserl_core.errors import UserError
@@ -189,8 +190,9 @@ def test_no_orphans_when_the_runner_is_killed(tmp_path: Path) -> None:
 
 def test_a_lock_is_held_by_one_process_and_freed_by_its_end(tmp_path: Path) -> None:
     path = tmp_path / "lock"
-    with hold(path, "taken by {pid}"), pytest.raises(UserError, match=f"taken by {os.getpid()}"):
-        with hold(path, "taken by {pid}"):
+    with hold(path, "taken by {pid}"):
+        second = hold(path, "taken by {pid}")
+        with pytest.raises(UserError, match=f"taken by {os.getpid()}"), second:
             pass
     with hold(path, "taken by {pid}"):
         pass

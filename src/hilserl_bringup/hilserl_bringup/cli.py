@@ -1,4 +1,4 @@
-"""The ``hilserl`` program: ``hilserl up GRAPH name:=value ...``, ``hilserl run PACKAGE PROGRAM``."""
+"""The ``hilserl`` program: ``hilserl up GRAPH name:=value``, ``hilserl run PACKAGE PROGRAM``."""
 
 from __future__ import annotations
 

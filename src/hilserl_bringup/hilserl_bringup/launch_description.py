@@ -6,7 +6,6 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from launch import LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     ExecuteProcess,
@@ -32,6 +31,7 @@ from hilserl_bringup.graph import (
 )
 from hilserl_bringup.koch import GRAPHS
 from hilserl_bringup.runner import run_environment
+from launch import LaunchContext, LaunchDescription
 
 RESPAWN_SECONDS = 1.0
 RESPAWNS = 20

@@ -25,7 +25,7 @@ STAGES = {
     "critic_warmup": "warming up the critics",
     "training": "learning",
 }
-UNKNOWN = "–"
+UNKNOWN = "?"
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,7 @@ class Supervisor:
                 if ending is not None:
                     self._end(ending)
                     return
-        except Exception as error:  # noqa: BLE001, a bug must end the run, not halve it
+        except Exception as error:
             self._end(Ending(1, f"{program.name}: {type(error).__name__}: {error}"))
         finally:
             file.close()
@@ -186,7 +186,7 @@ class Supervisor:
             return None
         ends.append(now)
         return min(
-            self._patience.first_delay * 2 ** (len(ends) - 1),
+            self._patience.first_delay * 2.0 ** (len(ends) - 1),
             self._patience.longest_delay,
         )
 

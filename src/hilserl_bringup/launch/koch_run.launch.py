@@ -1,8 +1,7 @@
 """Launches the graph koch_run."""
 
-from launch import LaunchDescription
-
 from hilserl_bringup.launch_description import describe
+from launch import LaunchDescription
 
 
 def generate_launch_description() -> LaunchDescription:

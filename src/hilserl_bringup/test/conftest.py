@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from hilserl_bringup.graph import make_plan
 from hilserl_bringup.koch import GRAPHS
 

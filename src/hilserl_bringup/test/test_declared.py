@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from hilserl_bringup.graph import NodeSpec, make_plan
 from hilserl_bringup.koch import GRAPHS, TASKS
 from hilserl_core import parameters

@@ -131,7 +131,7 @@ def test_a_folder_of_another_configuration_is_refused_and_kept() -> None:
     make_plan(TRAIN, ["run:=mine", "seed:=1"]).save()
     before = Path("runs/mine/config.yaml").read_text()
     make_plan(TRAIN, ["run:=mine", "seed:=1", "panel:=false"]).save()
-    with pytest.raises(UserError, match="another configuration.*seed was 1, now 2"):
+    with pytest.raises(UserError, match=r"another configuration.*seed was 1, now 2"):
         make_plan(TRAIN, ["run:=mine", "seed:=2"]).save()
     assert Path("runs/mine/config.yaml").read_text() == before
 

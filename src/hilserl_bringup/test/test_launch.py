@@ -4,7 +4,7 @@ how they were started in place of the nodes."""
 from __future__ import annotations
 
 import importlib.util
-import sys
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ pytest.importorskip(
     "launch_ros", reason="ROS 2's launch is not on PyPI: this test needs a full ROS 2"
 )
 
+from launch.actions import DeclareLaunchArgument
+
 from hilserl_bringup.graph import make_plan
 from hilserl_bringup.koch import GRAPHS
-from launch.actions import DeclareLaunchArgument
 
 LAUNCH = Path(__file__).parents[1] / "launch"
 START = (
@@ -38,13 +39,14 @@ def launch(stage: Any, graph: str, *words: str) -> Any:
 
 
 def after(words: list[str], flag: str) -> list[str]:
-    return [word for previous, word in zip(words, words[1:], strict=False) if previous == flag]
+    return [word for previous, word in itertools.pairwise(words) if previous == flag]
 
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_arguments_are_the_graphs(name: str) -> None:
     spec = importlib.util.spec_from_file_location("launch_file", LAUNCH / f"{name}.launch.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     entities = module.generate_launch_description().entities
@@ -67,7 +69,7 @@ def test_the_same_nodes_start_with_the_same_parameters(
     result = launch(stage, name, *words, "run:=mine")
     assert result.returncode == 0, result.stderr
     expected = {node.program for node in plan.nodes}
-    package, report = plan.graph.report
+    _, report = plan.graph.report
     assert {path.name for path in stage.notes.iterdir()} == {*expected, "panel_node", report}
     for node in plan.nodes:
         (start,) = stage.starts(node.program)

@@ -52,14 +52,14 @@ def test_one_line_says_all() -> None:
 def test_before_the_first_message_nothing_is_invented() -> None:
     values = dict(rows(Status()))
     assert values["phase"] == "starting"
-    assert values["success, last 20"] == "–"
+    assert values["success, last 20"] == "?"
     assert line(Status()) == "starting"
 
 
 def test_nan_is_unknown() -> None:
     nan = float("nan")
     status = Status().with_run(run_status(success_rate=nan, time_left=nan))
-    assert dict(rows(status))["success, last 20"] == "–"
+    assert dict(rows(status))["success, last 20"] == "?"
     assert "left" not in line(status)
 
 

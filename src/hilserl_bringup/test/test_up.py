@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from hilserl_bringup.graph import NodeSpec, make_plan
 from hilserl_bringup.koch import GRAPHS
 from hilserl_bringup.runner import run_plan
@@ -78,7 +79,7 @@ def test_a_missing_program_starts_nothing(stage: Any, monkeypatch: pytest.Monkey
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(stage.folder))
     plan = make_plan(GRAPHS["koch_train"], ["run:=mine"])
     ghost = NodeSpec("hilserl_teleop", "ghost_node", "ghost_node")
-    with pytest.raises(UserError, match="hilserl_teleop has no program 'ghost_node'.*mux_node"):
+    with pytest.raises(UserError, match=r"hilserl_teleop has no program 'ghost_node'.*mux_node"):
         run_plan(dataclasses.replace(plan, nodes=(*plan.nodes, ghost)))
     assert not Path("runs/mine").exists()
     assert not any(stage.notes.iterdir())
