@@ -107,7 +107,7 @@ class Mux:
         self._device_actions: dict[str, tuple[int, ArrayLike]] = {}
         self._newest = -1
         self._resetting = False
-        self._follower: NDArray[np.float64] | None = None
+        self._follower: Mapping[str, float] = {}
         self._command: NDArray[np.float64] | None = None
         self._ticked_at = clock()
         self._executed: tuple[Decision, int] | None = None
@@ -146,10 +146,8 @@ class Mux:
 
     def follower(self, joints: Mapping[str, float]) -> None:
         """The arm's joint positions, rad by name."""
+        self._follower = joints
         self.arbitration.follower(joints)
-        position = np.array([joints.get(joint, np.nan) for joint in self._joints])
-        if np.isfinite(position).all():
-            self._follower = position
 
     def _apply(self, name: str, event: Event) -> None:
         if event == Event.TAKEOVER:
@@ -250,9 +248,8 @@ class Mux:
 
     def _execute(self, decision: Decision) -> Output:
         """Turns a decision into the next command."""
-        if self._command is None and self._follower is not None:
-            self._command = self._follower.copy()
-            self._mapping.reset(self._command)
+        if self._command is None:
+            self._start_from_follower()
         if self._command is None:
             return Output(self.arbitration.hold("waits for the arm's joint states"), None)
         if not decision.holding:
@@ -265,3 +262,10 @@ class Mux:
                 decision = self.arbitration.hold("the action leads to no finite command")
         self._executed = (decision, self._clock())
         return Output(decision, self._command.copy())
+
+    def _start_from_follower(self) -> None:
+        """Before the first reset, targets start from where the arm is measured to be."""
+        position = np.array([self._follower.get(joint, np.nan) for joint in self._joints])
+        if np.isfinite(position).all():
+            self._command = position
+            self._mapping.reset(position)
