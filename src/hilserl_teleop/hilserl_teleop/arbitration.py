@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from hilserl_core.errors import UserError
 from hilserl_core.spec import ActionSpec, SpecError
 from hilserl_core.step import Source
-from numpy.typing import ArrayLike, NDArray
 
 SECOND = 1_000_000_000
 
@@ -251,6 +252,10 @@ class Arbitration:
     def pose(self, name: str, joints: Mapping[str, float]) -> None:
         """Takes a device's own joint positions, rad by name."""
         self._poses[name] = joints
+
+    def forget_poses(self) -> None:
+        """What devices said of their joints is of another time."""
+        self._poses.clear()
 
     def follower(self, joints: Mapping[str, float]) -> None:
         """Takes the arm's joint positions, rad by name."""

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from hilserl_core.spec import ActionSpec
-from hilserl_core.step import Event, Source
 from numpy.typing import ArrayLike, NDArray
 
+from hilserl_core.spec import ActionSpec
+from hilserl_core.step import Event, Source
 from hilserl_teleop.arbitration import SECOND, Arbitration, Decision, Device, State
 
 # A self-made tick this shortly before a policy's action, in periods, counts as its answer.
@@ -174,6 +174,10 @@ class Mux:
         self._command = np.array(command, np.float64)
         self._mapping.reset(self._command)
         self._executed, self._unanswered, self._silent = None, False, False
+        self.follower(dict(zip(self._joints, self._command.tolist(), strict=True)))
+        if self._lockstep:
+            # Whether the leader's pose of before or after arrives first must not matter.
+            self.arbitration.forget_poses()
         self.arbitration.reset()
         self.abort_reset()
 

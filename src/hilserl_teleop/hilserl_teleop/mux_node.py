@@ -12,6 +12,12 @@ from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
+from std_srvs.srv import Trigger
+
 from hilserl_core import node as node_main
 from hilserl_core.errors import UserError
 from hilserl_core.messages import action_to_msg, doubles, stamp_to_ns
@@ -23,13 +29,7 @@ from hilserl_description import koch
 from hilserl_description.action_mapping import ActionMapping
 from hilserl_msgs.msg import Action, Arbitration, OperatorEvent
 from hilserl_msgs.srv import Reset
-from rclpy.clock import Clock, ClockType
-from rclpy.node import Node
-from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray
-from std_srvs.srv import Trigger
-
-from hilserl_teleop.arbitration import SECOND, Device, State, Status
+from hilserl_teleop.arbitration import Device, State, Status
 from hilserl_teleop.deferred import Answer, DeferredService
 from hilserl_teleop.mux import Mux, Output
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from fakes import FakeClock, make_arbitration
+from teleop_fakes import FakeClock, make_arbitration
+
 from hilserl_core.errors import UserError
 from hilserl_core.step import Source
 from hilserl_teleop.arbitration import Device, State

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from fakes import LIMIT, PERIOD, FakeClock, make_mux
+from teleop_fakes import LIMIT, PERIOD, FakeClock, make_mux
+
 from hilserl_core.step import Event, Source
 from hilserl_teleop.arbitration import SECOND, Device, State
 

@@ -1,12 +1,13 @@
 """Arbitration under random interleavings: what must hold whatever arrives in whatever order."""
 
 import numpy as np
-from fakes import LIMIT, PERIOD, FakeClock, make_mux
-from hilserl_core.step import Event, Source
-from hilserl_teleop.arbitration import SECOND, Device, State
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from teleop_fakes import LIMIT, PERIOD, FakeClock, make_mux
+
+from hilserl_core.step import Event, Source
+from hilserl_teleop.arbitration import SECOND, Device, State
 
 DEVICES = (Device("leader", 0.5), Device("mouse", 0.0))
 names = st.sampled_from([device.name for device in DEVICES])
@@ -212,9 +213,10 @@ def outputs_of(script, orders):
 @given(
     script=st.lists(st.tuples(good, good, events), min_size=FRAMES, max_size=FRAMES),
     orders=st.lists(
-        st.one_of(st.permutations([POLICY, DEVICE, EVENTS]),
+        st.one_of(
+            st.permutations([POLICY, DEVICE, EVENTS]),
             st.permutations([POLICY, DEVICE, EVENTS_AFTER_THE_TICK]),
-),
+        ),
         min_size=FRAMES,
         max_size=FRAMES,
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from hilserl_core.spec import ActionSpec
 from hilserl_teleop.arbitration import SECOND, Arbitration, Device
 from hilserl_teleop.mux import Mux
