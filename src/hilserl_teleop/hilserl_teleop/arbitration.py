@@ -325,7 +325,8 @@ class Arbitration:
         received = self._received.get(name)
         if self._silent(name):
             return f"{name} is silent: the arm holds until it moves or releases"
-        assert received is not None and self._human_since is not None
+        assert received is not None
+        assert self._human_since is not None
         if received.at < self._human_since:
             return f"waits for the first motion of {name}"
         if received.values is None:

@@ -26,7 +26,8 @@ def is_hold(decision):
 
 def test_the_policy_drives_until_somebody_takes_over(arbitration):
     decision = arbitration.decide(POLICY_ACTION)
-    assert decision.source == Source.POLICY and not decision.holding
+    assert decision.source == Source.POLICY
+    assert not decision.holding
     np.testing.assert_allclose(decision.values, POLICY_ACTION)
 
 

@@ -11,6 +11,10 @@ HOME = np.array([0.1, 0.2, 0.0])
 T0 = 5000 * SECOND
 
 
+def first_joint(angle):
+    return np.array([angle, 0.0, 0.0])
+
+
 @pytest.fixture
 def clock():
     return FakeClock()
@@ -27,7 +31,7 @@ def test_real_time_answers_the_policy_at_once(clock):
     mux = started(clock, Device("mouse", 0.0))
     output = mux.policy_action(T0, P, version=7)
     assert (output.stamp, output.policy_version) == (T0, 7)
-    np.testing.assert_allclose(output.command, HOME + [0.5 * LIMIT, 0, 0])
+    np.testing.assert_allclose(output.command, HOME + first_joint(0.5 * LIMIT))
 
 
 def test_stale_stamps_are_ignored_also_across_a_reset(clock):
@@ -57,16 +61,18 @@ def test_the_first_human_motion_is_executed_on_arrival_and_only_once(clock):
     mux.event("mouse", Event.TAKEOVER)
     clock.sleep(0.01)
     first = mux.device_action("mouse", 0, H)
-    assert first.stamp is None and first.decision.source == Source.HUMAN
-    np.testing.assert_allclose(first.command, HOME + [-0.5 * LIMIT, 0, 0])
+    assert first.stamp is None
+    assert first.decision.source == Source.HUMAN
+    np.testing.assert_allclose(first.command, HOME + first_joint(-0.5 * LIMIT))
     clock.sleep(0.09)
     answer = mux.policy_action(T0 + PERIOD, P)
-    assert answer.decision is first.decision and answer.stamp == T0 + PERIOD
+    assert answer.decision is first.decision
+    assert answer.stamp == T0 + PERIOD
     np.testing.assert_allclose(answer.command, first.command)
     clock.sleep(0.1)
     assert mux.device_action("mouse", 0, H) is None
     after = mux.policy_action(T0 + 2 * PERIOD, P)
-    np.testing.assert_allclose(after.command, HOME + [-1.5 * LIMIT, 0, 0])
+    np.testing.assert_allclose(after.command, HOME + first_joint(-1.5 * LIMIT))
 
 
 def test_a_person_drives_with_every_other_node_dead(clock):
@@ -75,7 +81,7 @@ def test_a_person_drives_with_every_other_node_dead(clock):
     clock.sleep(10)
     mux.event("mouse", Event.TAKEOVER)
     first = mux.device_action("mouse", 0, H)
-    np.testing.assert_allclose(first.command, HOME + [-LIMIT, 0, 0])
+    np.testing.assert_allclose(first.command, HOME + first_joint(-LIMIT))
     moved = []
     for _ in range(100):
         clock.sleep(0.01)
@@ -114,7 +120,8 @@ def test_a_silent_policy_repeats_the_last_command(clock):
     assert mux.poll() is None
     clock.sleep(0.02)
     output = mux.poll()
-    assert output.decision.holding and output.decision.reason == "the policy is silent"
+    assert output.decision.holding
+    assert output.decision.reason == "the policy is silent"
     np.testing.assert_array_equal(output.command, command)
 
 
@@ -134,7 +141,8 @@ def test_nothing_is_commanded_during_a_reset(clock):
 def test_without_joint_states_there_is_no_command(clock):
     mux = make_mux(clock)
     output = mux.policy_action(T0, P)
-    assert output.command is None and output.decision.holding
+    assert output.command is None
+    assert output.decision.holding
     assert "joint states" in output.decision.reason
 
 
@@ -142,7 +150,8 @@ def test_a_mapping_gone_wrong_holds(clock):
     mux = started(clock)
     mux._mapping.command = lambda values: np.full(3, np.nan)
     output = mux.policy_action(T0, P)
-    assert output.decision.holding and output.decision.source == Source.POLICY
+    assert output.decision.holding
+    assert output.decision.source == Source.POLICY
     np.testing.assert_array_equal(output.command, HOME)
 
 
@@ -204,4 +213,6 @@ def test_end_of_reset_starts_targets_from_the_robots_answer(clock):
     mux.policy_action(T0, P)
     mux.begin_reset()
     mux.end_reset(T0 + SECOND, HOME * 3)
-    np.testing.assert_allclose(mux.policy_action(T0 + SECOND, P).command, 3 * HOME + [0.05, 0, 0])
+    np.testing.assert_allclose(
+        mux.policy_action(T0 + SECOND, P).command, 3 * HOME + first_joint(0.05)
+    )

@@ -45,8 +45,10 @@ class RealTime(RuleBasedStateMachine):
         assert (np.abs(moved) <= LIMIT + 1e-9).all(), "the follower jumped"
         self.last = output.command
         if decision.holding:
-            assert not moved.any() and decision.reason
-            assert decision.source == Source.POLICY and not decision.values.any()
+            assert not moved.any()
+            assert decision.reason
+            assert decision.source == Source.POLICY
+            assert not decision.values.any()
             return
         if answer:
             return
