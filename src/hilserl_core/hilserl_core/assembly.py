@@ -87,7 +87,7 @@ class ObservationAssembler:
             "target_offset": self._tool_position(measured.command) - tool,
             "gripper_command": measured.command[-1:],
         }
-        if "object_position" in self.spec.slices:
+        if any(name.startswith("object_") for name in self.spec.slices):
             if measured.object_position is None or measured.object_orientation is None:
                 raise SpecError("the observation needs the object's pose, and none was measured")
             # A cube looks the same after a quarter turn; four times its yaw says just that.

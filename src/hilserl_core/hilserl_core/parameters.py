@@ -38,9 +38,13 @@ def parameter(
         choices: the values allowed.
         read_only: whether it stays fixed after start.
     """
-    metadata = dict(
-        description=description, low=low, high=high, choices=choices, read_only=read_only
-    )
+    metadata = {
+        "description": description,
+        "low": low,
+        "high": high,
+        "choices": choices,
+        "read_only": read_only,
+    }
     return dataclasses.field(default=default, metadata=metadata)
 
 

@@ -14,6 +14,7 @@ from rcl_interfaces.msg import (
 )
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from hilserl_core.parameters import ParameterError, build, types
 
@@ -70,18 +71,20 @@ def declare(node: Node, cls: type[P]) -> P:
         kind = kinds[field.name]
         default = list(field.default) if isinstance(field.default, tuple) else field.default
         described = descriptor(field, kind)
+        # rclpy takes an empty list for bytes: declare only its type.
+        declared = Parameter.Type(described.type) if default == [] else default
         try:
-            value = node.declare_parameter(field.name, default, described).value
+            value = node.declare_parameter(field.name, declared, described).value
         except InvalidParameterValueException as error:
             raise ParameterError(
-                f"{node.get_name()}: parameter '{field.name}' is out of range, "
+                f"parameter '{field.name}' is out of range, "
                 f"{described.additional_constraints}: {error}"
             ) from None
         except InvalidParameterTypeException as error:
             raise ParameterError(
-                f"{node.get_name()}: parameter '{field.name}' is of the wrong type: {error}"
+                f"parameter '{field.name}' is of the wrong type: {error}"
             ) from None
-        values[field.name] = value
+        values[field.name] = default if value is None else value
     try:
         return build(cls, values)
     except ParameterError as error:

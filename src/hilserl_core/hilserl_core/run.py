@@ -55,8 +55,8 @@ class RunDirectory:
             differences = list(_differences(old, plain))
             if differences:
                 raise UserError(
-                    f"{path} holds a run with another configuration ({'; '.join(differences[:3])}): "
-                    "choose another run name, or give the same settings to resume it"
+                    f"{path} holds a run with another configuration "
+                    f"({'; '.join(differences[:3])}): choose another run name, or give the same settings to resume it"
                 )
             return run
         try:
@@ -106,8 +106,12 @@ class RunDirectory:
         """Adds one line to ``name``.jsonl, stamped with the wall-clock time."""
         self.path.mkdir(parents=True, exist_ok=True)
         line = json.dumps({"wall_time": time.time(), **record})
-        with open(self.path / f"{name}.jsonl", "a") as file:
-            file.write(line + "\n")
+        with open(self.path / f"{name}.jsonl", "ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":
+                    file.write(b"\n")  # A crash cut the last line off: it must not take this one.
+            file.write(line.encode() + b"\n")
 
     def read(self, name: str) -> list[dict[str, Any]]:
         """The lines of ``name``.jsonl; a last line cut off by a crash is left out."""

@@ -53,6 +53,9 @@ class PolicyParameters:
     devices: tuple[str, ...] = parameter(
         ("leader", "keyboard"), "operator devices whose events count, as in teleop/DEVICE/event"
     )
+    recorder: str = parameter(
+        "recorder_node", "node that must take the steps before an episode begins; empty: none"
+    )
     stall_seconds: float = parameter(
         5.0, "wall-clock time without a complete tick after which an episode is given up",
         low=0.2, high=600.0,

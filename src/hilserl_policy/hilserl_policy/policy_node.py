@@ -72,6 +72,7 @@ class PolicyNode(Node):
         self._frames = Frames(["joint_states", "servo_states", "object_pose"])
         self._loop: EpisodeLoop | None = None
         self._pending_action: tuple[int, np.ndarray] | None = None
+        self._early_reward = (-1, 0.0)
         self._command = koch.HOME.copy()
         self._first_stamp = 0
         self._resetting: Future | None = None
@@ -141,13 +142,12 @@ class PolicyNode(Node):
             self._tick(stamp)
 
     def _on_reward(self, message: Reward) -> None:
-        if self._loop is not None:
-            stamp = stamp_to_ns(message.header.stamp)
-            if self._loop.newest < stamp:
-                # The simulator's own judgement comes with its frame, maybe before the rest.
-                self._early_reward = (stamp, message.value)
-            else:
-                self._judged(stamp, message.value)
+        stamp = stamp_to_ns(message.header.stamp)
+        if self._loop is None or self._loop.newest < stamp:
+            # The simulator's own judgement comes with its frame, maybe before the rest.
+            self._early_reward = (stamp, message.value)
+        else:
+            self._judged(stamp, message.value)
 
     def _on_action(self, message: Action) -> None:
         if self._loop is None:
@@ -175,8 +175,6 @@ class PolicyNode(Node):
             self.get_logger().error(f"weights {message.version} refused, the old ones act: {error}")
 
     # -- ticks
-
-    _early_reward: tuple[int, float] = (-1, 0.0)
 
     def _timer_tick(self) -> None:
         """A tick on a robot: the newest measurements, if they are fresh."""
@@ -250,6 +248,8 @@ class PolicyNode(Node):
         elif self._loop is not None:
             if now - self._alive > self.parameters.stall_seconds:
                 self._abort(f"no complete tick for {self.parameters.stall_seconds:g} s")
+            elif self._steps.get_subscription_count() == 0 and not self._recorded():
+                self._abort("the recorder has gone")
         elif self._resetting is not None:
             if now - self._reset_at > self.parameters.stall_seconds:
                 self._retry("reset was not answered")
@@ -269,12 +269,20 @@ class PolicyNode(Node):
             waiting = "waiting for the learner's first policy"
         elif not self._reset_client.service_is_ready():
             waiting = "waiting for the mux"
+        elif not self._recorded():
+            waiting = "waiting for the recorder"
         if waiting:
             if waiting != self._message:
                 self._publish_status(False, waiting)
             return
         self._schedule.waited(now - self._waited)
         self._reset(phase)
+
+    def _recorded(self) -> bool:
+        """Whether a recorder takes the steps: none may be earned that no bag will hold."""
+        recorder = self.parameters.recorder
+        subscribers = self.get_subscriptions_info_by_topic("steps") if recorder else []
+        return not recorder or any(info.node_name == recorder for info in subscribers)
 
     def _reset(self, phase: Phase) -> None:
         evaluation = phase == Phase.EVALUATE

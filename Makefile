@@ -1,0 +1,40 @@
+# `make demo` and `make test` do all of their set-up themselves.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+TASK ?= lift_cube
+SEED ?= 1
+OBS ?= state
+BASELINES ?= 0
+JOBS ?= 2
+WITH_ENV := . scripts/env.sh &&
+
+.PHONY: help setup demo test check bench clean
+
+help:
+	@echo "make demo   a simulated Koch arm learns $(TASK) (SEED=$(SEED) TASK=... BASELINES=1)"
+	@echo "make test   checks, unit tests, and tests that start the real nodes"
+	@echo "make bench  measures the learner and the loop beside what they are compared to"
+	@echo "make setup  installs and builds; implied by the others"
+	@echo "make clean  removes what setup made; runs/ stays"
+
+setup:
+	@bash scripts/setup.sh
+
+demo: setup
+	@bash scripts/demo.sh $(TASK) $(OBS) $(SEED) $(BASELINES)
+
+check: setup
+	@$(WITH_ENV) ruff check src bench tests requirements
+	@$(WITH_ENV) ruff format --check --quiet src bench tests requirements || \
+	  { echo "some files are not formatted: run 'ruff format src bench tests requirements'"; exit 1; }
+	@$(WITH_ENV) mypy --no-error-summary $(wildcard src/hilserl_*/hilserl_*)
+
+test: check
+	@$(WITH_ENV) python -m pytest -n $(JOBS) --dist loadgroup src
+	@$(WITH_ENV) python -m pytest tests
+
+bench: setup
+	@$(WITH_ENV) python bench/run.py
+
+clean:
+	rm -rf .venv build install log

@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# `make demo`: train and evaluate; with BASELINES=1 also behaviour cloning and training
+# without a person, on the same demonstrations, for the report.
+set -e
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+task=$1 observation=$2 seed=$3 baselines=$4
+run="${RUN:-$task-$observation-seed$seed-$(date +%Y%m%d-%H%M%S)}"
+settings=("task:=$task" "observation:=$observation" "seed:=$seed")
+
+if [ "$baselines" != 1 ]; then
+  exec scripts/hilserl up koch_train "${settings[@]}" "run:=$run"
+fi
+scripts/hilserl up koch_train "${settings[@]}" "run:=$run"
+settings+=("demonstrations:=$run")
+scripts/hilserl up koch_train "${settings[@]}" "run:=$run-behaviour_cloning" algorithm:=bc
+scripts/hilserl up koch_train "${settings[@]}" "run:=$run-no_human" intervene:=false
+exec scripts/hilserl run hilserl_replay report "runs/$run" \
+  --baseline "behaviour_cloning=runs/$run-behaviour_cloning" \
+  --baseline "no_human=runs/$run-no_human"

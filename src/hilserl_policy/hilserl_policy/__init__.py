@@ -1,0 +1,1 @@
+"""Networks, policy inference and the episode loop of HIL-SERL."""
