@@ -81,8 +81,14 @@ def _start(context: LaunchContext, graph: Graph) -> list[Any]:
         else:
             actions.append(make_node(node, files[node.name]))
     if plan.arguments.panel:
-        plain = {"output": "plain"}
-        actions.append(Node(package="hilserl_bringup", executable="panel_node", parameters=[plain]))
+        actions.append(
+            Node(
+                package="hilserl_bringup",
+                executable="panel_node",
+                parameters=[{"output": "plain"}],
+                output="screen",
+            )
+        )
     return actions
 
 
