@@ -8,12 +8,12 @@ is writing: the episode under way reads up to its newest step, and has no last s
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hilserl_msgs.msg import Step as StepMsg
 from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image
@@ -22,13 +22,13 @@ from hilserl_core.errors import UserError
 from hilserl_core.messages import image_from_msg, step_from_msg, step_to_msg
 from hilserl_core.run import EPISODE_DIGITS, RunDirectory
 from hilserl_core.step import Episode, Outcome, Phase, Step
+from hilserl_msgs.msg import Step as StepMsg
+from hilserl_replay.bag_metadata import BagError, is_finished
 from hilserl_replay.mcap_bag import (
-    BagError,
     BagMessage,
     BagWriter,
     finish,
     has_files,
-    is_finished,
     read_messages,
     remove_files,
 )
@@ -103,7 +103,7 @@ class EpisodeWriter:
 
     def close(self) -> None:
         """Finishes the bag, with its outcome and counts in the metadata."""
-        self._bag.close(self._notes)
+        self._bag.close({**self._notes, "wall_time": f"{time.time():.3f}"})
 
     def abandon(self) -> None:
         """Leaves the bag unfinished, as a crash would."""
@@ -161,7 +161,7 @@ def read_episodes(
     """
     wanted = set(phases or (Phase.RECORD, Phase.TRAIN, Phase.RUN))
     for kind in FOLDERS:
-        if not wanted & ({Phase.EVALUATE} if kind == Phase.EVALUATE else set(Phase) - {Phase.EVALUATE}):
+        if not any((phase == Phase.EVALUATE) == (kind == Phase.EVALUATE) for phase in wanted):
             continue
         for folder in episode_folders(run_dir, kind):
             if finished_only and not is_finished(folder):
@@ -202,7 +202,8 @@ def finish_unfinished(run_dir: Path) -> list[Path]:
                 continue
             result.append(folder)
             if _has_step(folder):
-                finish(folder, _notes(read_episode(folder)))
+                wall_time = f"{max(path.stat().st_mtime for path in folder.iterdir()):.3f}"
+                finish(folder, {**_notes(read_episode(folder)), "wall_time": wall_time})
             else:
                 remove_files(folder)
     return result
@@ -253,5 +254,5 @@ def decode(message: BagMessage, message_class: type[Any], folder: Path) -> Any:
     """
     try:
         return deserialize_message(message.data, message_class)
-    except Exception as error:  # noqa: BLE001 (rclpy raises RuntimeError and its own kinds)
+    except Exception as error:  # rclpy raises several kinds
         raise BagError(f"{folder}: a message on {message.topic} is damaged: {error}") from None

@@ -1,4 +1,4 @@
-"""rosbag2 bags in MCAP: the one module that knows how a bag lies on disk.
+"""rosbag2 bags in MCAP, written and read: with ``bag_metadata``, all that knows their form.
 
 A bag is a folder with one or more ``.mcap`` files and a ``metadata.yaml``, as ``ros2 bag``
 and Foxglove open it. Every message is handed to the operating system as soon as it is
@@ -13,9 +13,9 @@ import io
 import os
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import yaml
 import zstandard
@@ -24,18 +24,20 @@ from mcap.records import Channel, Chunk, DataEnd, McapRecord, Message, Schema
 from mcap.stream_reader import StreamReader, breakup_chunk
 from mcap.writer import CompressionType, Writer
 
-from hilserl_core.errors import UserError
-from hilserl_core.run import write_aside
+from hilserl_replay.bag_metadata import (
+    METADATA,
+    BagError,
+    FileRecord,
+    is_finished,
+    listed_files,
+    metadata,
+    write_metadata,
+)
 from hilserl_replay.message_definitions import message_definition
 
-METADATA = "metadata.yaml"
 _LIBRARY = "hilserl"
 # What the library raises, or runs into, on bytes that are not the rest of a bag.
 _DAMAGE = (McapError, ValueError, struct.error, zstandard.ZstdError, MemoryError)
-
-
-class BagError(UserError):
-    """A path is not a bag, or the bag is damaged."""
 
 
 @dataclass(frozen=True)
@@ -47,32 +49,6 @@ class BagMessage:
     type_hash: str
     stamp: int
     data: bytes
-
-
-@dataclass
-class _Topic:
-    type: str
-    type_hash: str
-    count: int = 0
-
-
-@dataclass
-class _File:
-    """What ``metadata.yaml`` says of one file."""
-
-    name: str
-    topics: dict[str, _Topic] = field(default_factory=dict)
-    first: int = 0
-    last: int = 0
-
-    @property
-    def count(self) -> int:
-        return sum(topic.count for topic in self.topics.values())
-
-    def add(self, topic: str, type_name: str, type_hash: str, stamp: int) -> None:
-        self.first = min(self.first, stamp) if self.count else stamp
-        self.last = max(self.last, stamp)
-        self.topics.setdefault(topic, _Topic(type_name, type_hash)).count += 1
 
 
 class BagWriter:
@@ -96,7 +72,7 @@ class BagWriter:
             self._stream = (folder / name).open("xb")
         except OSError as error:
             raise BagError(f"{folder}: cannot be written: {error.strerror or error}") from None
-        self._file = _File(name)
+        self._file = FileRecord(name)
         self._writer = _start(self._stream)
         self._channels: dict[str, int] = {}
 
@@ -129,16 +105,11 @@ class BagWriter:
         """Finishes the bag; ``notes`` go into its metadata, for a reader to see at once."""
         files = [*self._earlier, self._file]
         _end(self._writer, self._stream, self._file)
-        _write_metadata(self.folder, files, notes or {})
+        write_metadata(self.folder, files, notes or {})
 
     def abandon(self) -> None:
         """Lets go of the file and leaves the bag unfinished, as a crash would."""
         self._stream.close()
-
-
-def is_finished(folder: Path) -> bool:
-    """Whether a bag's writer closed it."""
-    return (folder / METADATA).is_file()
 
 
 def read_messages(folder: Path, topics: set[str] | None = None) -> Iterator[BagMessage]:
@@ -156,7 +127,7 @@ def read_messages(folder: Path, topics: set[str] | None = None) -> Iterator[BagM
     files = _mcap_files(folder)
     finished = is_finished(folder)
     if finished:
-        files = _listed_files(folder)
+        files = listed_files(folder)
     elif not files:
         raise BagError(f"{folder}: not a rosbag2 bag in MCAP: it holds no .mcap file")
     for path in files:
@@ -191,7 +162,7 @@ def finish(folder: Path, notes: Mapping[str, str] | None = None) -> int:
         How many messages it holds.
     """
     files = _repair(folder)
-    _write_metadata(folder, files, notes or {})
+    write_metadata(folder, files, notes or {})
     return sum(file.count for file in files)
 
 
@@ -263,29 +234,11 @@ def _next_part(folder: Path) -> int:
     return int(files[-1].stem.rpartition("_")[2]) + 1 if files else 0
 
 
-def _listed_files(folder: Path) -> list[Path]:
-    """A finished bag's files, as its metadata lists them."""
-    path = folder / METADATA
-    try:
-        information = yaml.safe_load(path.read_text())["rosbag2_bagfile_information"]
-        storage = information["storage_identifier"]
-        names = [str(name) for name in information["relative_file_paths"]]
-    except (OSError, yaml.YAMLError, KeyError, TypeError, UnicodeDecodeError):
-        raise BagError(
-            f"{path}: damaged, or not of a rosbag2 bag: remove it to read what is whole"
-        ) from None
-    if storage != "mcap":
-        raise BagError(
-            f"{folder}: a bag in '{storage}': convert it with `ros2 bag convert` to storage mcap"
-        )
-    return [folder / name for name in names]
-
-
-def _repair(folder: Path) -> list[_File]:
+def _repair(folder: Path) -> list[FileRecord]:
     """Makes every file of a bag whole, and says what each holds; empty ones are removed."""
     result = []
     for path in _mcap_files(folder):
-        scan, file = _Scan(path), _File(path.name)
+        scan, file = _Scan(path), FileRecord(path.name)
         messages = []
         for message in scan.messages():
             file.add(message.topic, message.type, message.type_hash, message.stamp)
@@ -302,7 +255,7 @@ def _repair(folder: Path) -> list[_File]:
 def _rewrite(path: Path, messages: list[BagMessage]) -> None:
     """Replaces a file that was cut off by one that ends in order."""
     aside = path.with_name(path.name + ".partial")
-    file, channels = _File(path.name), {}
+    file, channels = FileRecord(path.name), {}
     with aside.open("wb") as stream:
         writer = _start(stream)
         for message in messages:
@@ -333,62 +286,11 @@ def _register(writer: Writer, topic: str, type_name: str, text: str, type_hash: 
     )
 
 
-def _end(writer: Writer, stream: BinaryIO, file: _File) -> None:
+def _end(writer: Writer, stream: BinaryIO, file: FileRecord) -> None:
     """Writes a file's summary and sees it to the disk."""
-    metadata = yaml.safe_dump(_metadata([file], {})["rosbag2_bagfile_information"])
-    writer.add_metadata("rosbag2", {"serialized_metadata": metadata})
+    text = yaml.safe_dump(metadata([file], {})["rosbag2_bagfile_information"])
+    writer.add_metadata("rosbag2", {"serialized_metadata": text})
     writer.finish()
     stream.flush()
     os.fsync(stream.fileno())
     stream.close()
-
-
-def _metadata(files: list[_File], notes: Mapping[str, str]) -> dict[str, Any]:
-    """What rosbag2 version 9, that of ROS 2 Jazzy, keeps in ``metadata.yaml``."""
-    topics: dict[str, _Topic] = {}
-    for file in files:
-        for name, topic in file.topics.items():
-            total = topics.setdefault(name, _Topic(topic.type, topic.type_hash))
-            total.count += topic.count
-    full = [file for file in files if file.count]
-    first = min((file.first for file in full), default=0)
-    last = max((file.last for file in full), default=0)
-    information = {
-        "version": 9,
-        "storage_identifier": "mcap",
-        "duration": {"nanoseconds": last - first},
-        "starting_time": {"nanoseconds_since_epoch": first},
-        "message_count": sum(file.count for file in files),
-        "topics_with_message_count": [
-            {
-                "topic_metadata": {
-                    "name": name,
-                    "type": topic.type,
-                    "serialization_format": "cdr",
-                    "offered_qos_profiles": [],
-                    "type_description_hash": topic.type_hash,
-                },
-                "message_count": topic.count,
-            }
-            for name, topic in topics.items()
-        ],
-        "compression_format": "",
-        "compression_mode": "",
-        "relative_file_paths": [file.name for file in files],
-        "files": [
-            {
-                "path": file.name,
-                "starting_time": {"nanoseconds_since_epoch": file.first},
-                "duration": {"nanoseconds": file.last - file.first},
-                "message_count": file.count,
-            }
-            for file in files
-        ],
-        "custom_data": dict(notes) or None,
-        "ros_distro": os.environ.get("ROS_DISTRO", "jazzy"),
-    }
-    return {"rosbag2_bagfile_information": information}
-
-
-def _write_metadata(folder: Path, files: list[_File], notes: Mapping[str, str]) -> None:
-    write_aside(folder / METADATA, yaml.safe_dump(_metadata(files, notes)).encode())

@@ -13,9 +13,7 @@ from ament_index_python.packages import PackageNotFoundError, get_package_share_
 from hilserl_core.errors import UserError
 
 _SEPARATOR = "=" * 80
-_PRIMITIVE = re.compile(
-    r"^(bool|byte|char|float32|float64|u?int(8|16|32|64)|w?string(<=\d+)?)$"
-)
+_PRIMITIVE = re.compile(r"^(bool|byte|char|float32|float64|u?int(8|16|32|64)|w?string(<=\d+)?)$")
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from hilserl_msgs.msg import Step as StepMsg
-
 from hilserl_core.errors import UserError
 from hilserl_core.step import Phase
+from hilserl_msgs.msg import Step as StepMsg
 from hilserl_replay.bags import (
     EpisodeWriter,
     episode_folder,

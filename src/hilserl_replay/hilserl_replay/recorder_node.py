@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from hilserl_msgs.msg import Arbitration, OperatorEvent, Step
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -22,6 +21,7 @@ from hilserl_core.node import main as node_main
 from hilserl_core.parameters import parameter
 from hilserl_core.qos import LATCHED, RELIABLE, SENSOR, STEPS
 from hilserl_core.ros_parameters import declare
+from hilserl_msgs.msg import Arbitration, OperatorEvent, Step
 from hilserl_replay.bags import type_name
 from hilserl_replay.recorder import Beside, Recorder
 
