@@ -1,0 +1,135 @@
+"""The networks against plain autograd, torch's distributions, and each other."""
+
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from hilserl_policy import networks
+from hilserl_policy.networks import (
+    ACTIVATIONS,
+    Architecture,
+    PolicyNetwork,
+    actor_forward,
+    critic_forward,
+    init_actor,
+    init_critics,
+)
+
+
+def _architecture(activation: str = "relu", gripper: bool = True) -> Architecture:
+    return Architecture(7, 3, gripper, (16, 24), activation)
+
+
+def _shaken(parameters: networks.Parameters) -> networks.Parameters:
+    """Parameters of which none is zero, in double precision."""
+    generator = torch.Generator().manual_seed(3)
+    return {
+        name: (value + 0.3 * torch.randn(value.shape, generator=generator)).double()
+        for name, value in parameters.items()
+    }
+
+
+def _head_by_head(parameters, x, activation):
+    """The ensemble as a loop over plain networks: (ensemble, outputs, batch)."""
+    results = []
+    for head in range(parameters["out.weight"].shape[0]):
+        h = x
+        for layer in range(2):
+            h = h @ parameters[f"{layer}.weight"][head] + parameters[f"{layer}.bias"][head]
+            h = torch.nn.functional.layer_norm(h, h.shape[-1:])
+            h = getattr(torch, activation)(h)
+        results.append(parameters["out.weight"][head] @ h.T + parameters["out.bias"][head])
+    return torch.stack(results)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("ensemble", [1, 5])
+def test_values_and_gradients_are_those_of_a_loop_over_plain_networks(activation, ensemble):
+    arch = _architecture(activation)
+    parameters = _shaken(init_critics(arch, ensemble))
+    state, action = torch.randn(11, 7).double(), torch.rand(11, 3).double()
+    weight = torch.randn(ensemble, 3, 11).double()
+
+    def gradients(forward):
+        leaves = {name: value.clone().requires_grad_() for name, value in parameters.items()}
+        arm = action.clone().requires_grad_()
+        q = forward(leaves, arm)
+        return q, torch.autograd.grad((q * weight).sum(), [arm, *leaves.values()])
+
+    q, mine = gradients(lambda p, a: critic_forward(p, state, a, arch))
+    expected, theirs = gradients(
+        lambda p, a: _head_by_head(p, torch.cat((state, a), 1), activation)
+    )
+    torch.testing.assert_close(q, expected)
+    for a, b in zip(mine, theirs, strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_fixed_parameters_cost_no_gradient():
+    arch = _architecture()
+    action = torch.zeros(4, 3, requires_grad=True)
+    q = critic_forward(init_critics(arch, 2), torch.randn(4, 7), action, arch)
+    (gradient,) = torch.autograd.grad(q.sum(), [action])
+    assert gradient.shape == (4, 3)
+    assert gradient.abs().sum() > 0
+
+
+def test_heads_start_with_weights_of_their_own():
+    weights = init_critics(_architecture(), 3)["0.weight"]
+    assert not torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[1], weights[2])
+
+
+def test_log_density_is_that_of_a_squashed_gaussian():
+    policy = actor_forward(
+        {k: v.float() for k, v in _shaken(init_actor(_architecture())).items()},
+        torch.randn(9, 7),
+        _architecture(),
+    )
+    action, log_density = policy.sample(0.5 * torch.randn(3, 9))
+    reference = torch.distributions.TransformedDistribution(
+        torch.distributions.Normal(policy.mean.mT, policy.log_std.exp().mT),
+        torch.distributions.TanhTransform(cache_size=1),
+    )
+    expected = reference.log_prob(action).sum(1)
+    torch.testing.assert_close(log_density, expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("gripper", [True, False])
+def test_acting_follows_the_distribution_that_is_learned(activation, gripper):
+    arch = _architecture(activation, gripper)
+    parameters = {k: v.float() for k, v in _shaken(init_actor(arch)).items()}
+    network = PolicyNetwork(arch, {k: v.numpy() for k, v in parameters.items()})
+    state = torch.randn(1, 7)
+    policy = actor_forward(parameters, state, arch)
+    rng = np.random.default_rng(0)
+    mean = network.act(state[0].numpy(), deterministic=True)
+    assert mean.dtype == np.float32
+    assert mean.shape == (3 + gripper,)
+    np.testing.assert_allclose(mean[:3], policy.arm[0].numpy(), atol=1e-5)
+    samples = np.stack([network.act(state[0].numpy(), rng) for _ in range(4000)])
+    before = np.arctanh(np.clip(samples[:, :3].astype(float), -1 + 1e-7, 1 - 1e-7))
+    deviation = policy.log_std.exp()[:, 0].numpy()
+    assert np.all(
+        np.abs(np.median(before, 0) - policy.mean[:, 0].numpy()) < 0.08 * deviation + 0.02
+    )
+    if gripper:
+        frequency = [(samples[:, 3] == value).mean() for value in (-1, 0, 1)]
+        expected = policy.gripper_log_probability[:, 0].exp().numpy()
+        np.testing.assert_allclose(frequency, expected, atol=0.03)
+        assert mean[3] == np.argmax(expected) - 1
+
+
+def test_one_action_takes_well_under_a_control_period():
+    arch = Architecture(36, 3, True, (256, 256))
+    network, rng = PolicyNetwork.untrained(arch), np.random.default_rng(0)
+    state = np.zeros(36, np.float32)
+    seconds = []
+    for _ in range(200):
+        start = time.perf_counter()
+        network.act(state, rng)
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 0.0003

@@ -1,0 +1,54 @@
+"""Weights survive the way, and what does not fit is refused in one line."""
+
+import numpy as np
+import pytest
+
+from hilserl_core.errors import UserError
+from hilserl_policy.networks import Architecture, PolicyNetwork, init_actor
+from hilserl_policy.weights import decode, encode, sha256
+
+ARCHITECTURE = Architecture(5, 3, True, (8, 8))
+PARAMETERS = init_actor(ARCHITECTURE)
+DATA = encode(PARAMETERS, ARCHITECTURE, "spec", 7)
+
+
+def _refused(data: bytes, *args: str) -> str:
+    with pytest.raises(UserError) as caught:
+        decode(data, *args)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_what_is_decoded_acts_as_what_was_encoded():
+    network = decode(DATA, "spec", sha256(DATA))
+    assert network.version == 7
+    assert network.architecture == ARCHITECTURE
+    state = np.linspace(-1, 1, 5, dtype=np.float32)
+    original = PolicyNetwork(ARCHITECTURE, {k: v.numpy() for k, v in PARAMETERS.items()})
+    expected = original.act(state, deterministic=True)
+    np.testing.assert_array_equal(network.act(state, deterministic=True), expected)
+
+
+def test_another_checksum_is_refused():
+    assert "sha256" in _refused(DATA, "spec", "0" * 64)
+
+
+def test_another_spec_is_refused_by_name():
+    message = _refused(DATA, "other")
+    assert "spec" in message
+    assert "other" in message
+
+
+@pytest.mark.parametrize("data", [b"", b"garbage", DATA[:-40], DATA[:30]])
+def test_bytes_that_are_not_weights_are_refused(data):
+    _refused(data, "spec")
+
+
+def test_a_tensor_of_another_shape_is_refused():
+    bad = {**PARAMETERS, "0.weight": PARAMETERS["0.weight"][:, :2]}
+    assert "0.weight" in _refused(encode(bad, ARCHITECTURE, "spec", 1), "spec")
+
+
+def test_a_number_that_is_not_finite_is_refused():
+    bad = {**PARAMETERS, "out.bias": PARAMETERS["out.bias"] * np.nan}
+    assert "out.bias" in _refused(encode(bad, ARCHITECTURE, "spec", 1), "spec")
