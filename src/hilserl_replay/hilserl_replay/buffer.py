@@ -1,0 +1,299 @@
+"""The replay buffer: whole episodes in a ring, sampled by who acted."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hilserl_core.step import Source
+
+Array = NDArray[Any]
+SOURCES = len(Source)
+
+
+class Batch(NamedTuple):
+    """A batch of n-step transitions.
+
+    Attributes:
+        state: (batch, state_dim) float32, normalised.
+        action: (batch, arm_dim) float32 in [-1, 1].
+        gripper: (batch,) int64: 0 close, 1 stay, 2 open.
+        reward: (batch,) float32, discounted sum over the transition's steps.
+        discount: (batch,) float32, the factor of the value at next_state: 0 after a
+            terminal step, else the discount to the power of the steps spanned.
+        next_state: (batch, state_dim) float32, normalised.
+        source: (batch,) int64, who acted at ``state``.
+    """
+
+    state: Tensor
+    action: Tensor
+    gripper: Tensor
+    reward: Tensor
+    discount: Tensor
+    next_state: Tensor
+    source: Tensor
+
+
+def quotas(size: int, weights: Sequence[float], available: Sequence[bool]) -> list[int]:
+    """Splits a batch by weight among the sources that have steps, exactly.
+
+    The share of an empty source goes to the others in proportion; what rounding leaves
+    goes to the largest remainders.
+    """
+    effective = [w if has else 0.0 for w, has in zip(weights, available, strict=True)]
+    total = sum(effective)
+    if total <= 0:  # only sources of weight 0 have steps: better those than none
+        effective = [float(has) for has in available]
+        total = sum(effective)
+    shares = [size * w / total for w in effective]
+    counts = [int(share) for share in shares]
+    by_remainder = sorted(range(len(shares)), key=lambda i: counts[i] - shares[i])
+    for i in by_remainder[: size - sum(counts)]:
+        counts[i] += 1
+    return counts
+
+
+class _Queue:
+    """Ring positions of one source's transitions, oldest first.
+
+    Transitions enter and leave in the order of the ring, so removal is from an end.
+    """
+
+    def __init__(self, capacity: int):
+        self._slots = np.zeros(capacity, np.int64)
+        self._head = 0
+        self.size = 0
+
+    def push(self, slot: int) -> None:
+        self._slots[(self._head + self.size) % len(self._slots)] = slot
+        self.size += 1
+
+    def pop_oldest(self) -> None:
+        self._head = (self._head + 1) % len(self._slots)
+        self.size -= 1
+
+    def pop_newest(self) -> None:
+        self.size -= 1
+
+    def draw(self, rng: np.random.Generator, count: int) -> Array:
+        """(count,) positions, uniform, with replacement."""
+        return self._slots[(self._head + rng.integers(self.size, size=count)) % len(self._slots)]
+
+
+class ReplayBuffer:
+    """Episodes of steps in one ring of states; a transition is two neighbours in it.
+
+    One episode is open at a time. ``append`` adds its steps as they happen, and a step
+    becomes samplable when the next one has arrived; ``end`` adds the final observation.
+    All methods may be called from any thread.
+
+    Args:
+        capacity: steps held, the final observation of each episode included; the oldest
+            are overwritten.
+        state_dim, arm_dim: sizes of a normalised state and of an arm action.
+        batch_size: transitions in a batch.
+        weights: shares of a batch, one a Source, in the order of that enumeration.
+        n_step: rewards summed before bootstrapping. The sum is cut where the episode
+            ends, and bootstraps there unless the end was terminal.
+        discount: a step.
+        stop_at_source_change: cut the sum also where somebody else acts.
+        seed: of the sampling.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        state_dim: int,
+        arm_dim: int,
+        *,
+        batch_size: int = 256,
+        weights: Sequence[float] = (1.0, 2.0, 1.0),
+        n_step: int = 1,
+        discount: float = 0.97,
+        stop_at_source_change: bool = False,
+        seed: int = 0,
+    ):
+        if capacity < 2 or n_step < 1 or len(weights) != SOURCES:
+            raise ValueError("capacity >= 2, n_step >= 1 and one weight a source are needed")
+        self._capacity, self._n_step, self._discount = capacity, n_step, discount
+        self._weights, self._stop_at_source_change = tuple(weights), stop_at_source_change
+        self._states = np.zeros((capacity, state_dim), np.float32)
+        self._actions = np.zeros((capacity, arm_dim), np.float32)
+        self._grippers = np.zeros(capacity, np.int64)
+        self._rewards = np.zeros(capacity, np.float32)
+        self._sources = np.zeros(capacity, np.int64)
+        self._terminal = np.zeros(capacity, bool)
+        self._linked = np.zeros(capacity, bool)  # the next position holds this step's successor
+        self._queues = [_Queue(capacity) for _ in Source]
+        self._position = 0  # the next to write
+        self._open = 0  # steps of the open episode, 0: none is open
+        self._lock = threading.Lock()
+        self.rng = np.random.default_rng(seed)
+        self.batch_size = batch_size
+        self._batch = Batch(
+            state=torch.zeros(batch_size, state_dim),
+            action=torch.zeros(batch_size, arm_dim),
+            gripper=torch.zeros(batch_size, dtype=torch.int64),
+            reward=torch.zeros(batch_size),
+            discount=torch.zeros(batch_size),
+            next_state=torch.zeros(batch_size, state_dim),
+            source=torch.zeros(batch_size, dtype=torch.int64),
+        )
+        self._views = Batch(*(tensor.numpy() for tensor in self._batch))  # type: ignore[arg-type]
+
+    @property
+    def bytes(self) -> int:
+        """Memory of the store when full (it is allocated at once)."""
+        arrays = (
+            self._states,
+            self._actions,
+            self._grippers,
+            self._rewards,
+            self._sources,
+            self._terminal,
+            self._linked,
+        )
+        return sum(array.nbytes for array in arrays) + SOURCES * 8 * self._capacity
+
+    def __len__(self) -> int:
+        """Transitions that can be sampled."""
+        return sum(queue.size for queue in self._queues)
+
+    def count(self, source: Source) -> int:
+        """Transitions on which ``source`` acted."""
+        return self._queues[source].size
+
+    def _write(self, state: Array) -> int:
+        """Puts a state at the next position, over the oldest, and links its predecessor."""
+        slot = self._position
+        if self._linked[slot]:
+            self._linked[slot] = False
+            self._queues[self._sources[slot]].pop_oldest()
+        if self._open:
+            previous = (slot - 1) % self._capacity
+            self._linked[previous] = True
+            self._queues[self._sources[previous]].push(previous)
+        self._states[slot] = state
+        self._position = (slot + 1) % self._capacity
+        self._open += 1
+        return slot
+
+    def append(
+        self, state: Array, action: Array, gripper: int, reward: float, source: Source
+    ) -> None:
+        """Adds a step to the open episode, or opens one with it.
+
+        Args:
+            state: (state_dim,) normalised, before the action.
+            action: (arm_dim,) in [-1, 1].
+            gripper: 0 close, 1 stay, 2 open.
+            reward: earned by the action.
+            source: who acted.
+        """
+        with self._lock:
+            slot = self._write(state)
+            self._actions[slot] = action
+            self._grippers[slot] = gripper
+            self._rewards[slot] = reward
+            self._sources[slot] = source
+            self._terminal[slot] = False
+
+    def end(self, state: Array, terminal: bool) -> None:
+        """Closes the open episode with its final observation, (state_dim,) normalised."""
+        with self._lock:
+            if not self._open:
+                return
+            slot = self._write(state)
+            self._terminal[(slot - 1) % self._capacity] = terminal
+            self._open = 0
+
+    def close(self) -> None:
+        """Closes an episode that was cut short: its newest state serves as the final one."""
+        with self._lock:
+            self._open = 0
+
+    def discard(self) -> None:
+        """Takes the open episode out again."""
+        with self._lock:
+            for _ in range(min(self._open, self._capacity)):
+                self._position = (self._position - 1) % self._capacity
+                if self._linked[self._position]:
+                    self._linked[self._position] = False
+                    self._queues[self._sources[self._position]].pop_newest()
+            self._open = 0
+
+    def add_episode(
+        self,
+        states: Array,
+        actions: Array,
+        grippers: Array,
+        rewards: Array,
+        sources: Sequence[Source] | Array,
+        terminal: bool,
+    ) -> None:
+        """Adds a whole episode of T transitions; an open one is closed before.
+
+        Args:
+            states: (T + 1, state_dim), normalised.
+            actions: (T, arm_dim).
+            grippers, rewards, sources: (T,) each.
+            terminal: whether the last transition ended the task (false on a time-out).
+        """
+        self.close()
+        for i in range(len(actions)):
+            self.append(states[i], actions[i], int(grippers[i]), float(rewards[i]), sources[i])
+        self.end(states[len(actions)], terminal)
+
+    def sample(self, weights: Sequence[float] | None = None) -> Batch:
+        """A batch with the exact share of each source, in tensors that the next call reuses.
+
+        Args:
+            weights: shares for this batch; None: the buffer's.
+
+        Raises:
+            ValueError: no transition can be sampled yet.
+        """
+        with self._lock:
+            sizes = [queue.size for queue in self._queues]
+            if not any(sizes):
+                raise ValueError("the buffer is empty")
+            counts = quotas(self.batch_size, weights or self._weights, [size > 0 for size in sizes])
+            slots = np.concatenate(
+                [
+                    queue.draw(self.rng, count)
+                    for queue, count in zip(self._queues, counts, strict=True)
+                    if count
+                ]
+            )
+            self._gather(slots)
+        return self._batch
+
+    def _gather(self, slots: Array) -> None:
+        """Fills the batch with the n-step transitions that start at ``slots`` (batch,)."""
+        views: Any = self._views
+        for store, out in (
+            (self._states, views.state),
+            (self._actions, views.action),
+            (self._grippers, views.gripper),
+            (self._sources, views.source),
+        ):
+            np.take(store, slots, axis=0, out=out, mode="clip")
+        reward, factor = views.reward, views.discount
+        reward[:], factor[:] = 0.0, 1.0
+        at, active = slots, np.ones(len(slots), bool)
+        for _ in range(self._n_step):
+            reward += np.where(active, factor * self._rewards[at], 0.0)
+            factor *= np.where(active, np.float32(self._discount), 1.0)
+            factor *= ~(active & self._terminal[at])
+            following = np.where(active, (at + 1) % self._capacity, at)
+            active = active & ~self._terminal[at] & self._linked[following]
+            if self._stop_at_source_change:
+                active &= self._sources[following] == views.source
+            at = following
+        np.take(self._states, at, axis=0, out=views.next_state, mode="clip")
