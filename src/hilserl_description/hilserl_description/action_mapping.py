@@ -56,10 +56,7 @@ class ActionMapping:
         """
         action = self._spec.check(values).astype(float)
         arm = action[: self._spec.arm_dim] * self._scale
-        if self._spec.kind == "ee_delta":
-            command = self._move_tool(arm)
-        else:
-            command = self._move_joints(arm)
+        command = self._move_tool(arm) if self._spec.kind == "ee_delta" else self._move_joints(arm)
         if self._spec.gripper:
             choice = int(gripper_choice(action[-1]))
             if choice == GRIPPER_CLOSE:

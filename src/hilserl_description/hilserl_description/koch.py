@@ -26,8 +26,7 @@ class Joint:
         low, high: rad, the range of motion.
         mass: kg, of the link that it moves.
         motor, motor_id: the servo's model and bus id.
-        torque_limit: N m, at stall.
-        torque_constant: N m per A.
+        torque_limit: N m.
         velocity_limit: rad/s, to which the driver ramps its setpoint.
     """
 
@@ -40,21 +39,26 @@ class Joint:
     motor: str
     motor_id: int
     torque_limit: float
-    torque_constant: float
-    velocity_limit: float
+    velocity_limit: float = 4.0
+
+    @property
+    def torque_constant(self) -> float:
+        """N m per A."""
+        return _TORQUE_CONSTANTS[self.motor]
 
 
-# Torque constants are stall torque over stall current: 0.52 N m at 1.47 A (XL330-M288,
-# 5 V) and 1.5 N m at 1.4 A (XL430-W250, 12 V). Torque limits stay a little below stall.
 _M288, _W250 = "XL330-M288", "XL430-W250"
+# Stall torque over stall current: 0.52 N m at 1.47 A (5 V), and 1.5 N m at 1.4 A (12 V).
+_TORQUE_CONSTANTS = {_M288: 0.354, _W250: 1.07}
+# Torque limits stay a little below stall.
 JOINTS = (
-    Joint("shoulder_pan", (0.012, 0.0, 0.0409), (0, 0, -1), -2.2, 2.2, 0.0501, _W250, 1, 1.4, 1.07, 4.0),
-    Joint("shoulder_lift", (0.0, -0.0209, 0.0154), (0, 1, 0), -1.57, 1.22, 0.0502, _W250, 2, 1.4, 1.07, 4.0),
-    Joint("elbow_flex", (-0.0148, 0.0065, 0.1083), (0, -1, 0), -1.48, 1.74, 0.0638, _M288, 3, 0.5, 0.354, 4.0),
-    Joint("wrist_flex", (-0.10048, 0.00005, 0.0027), (0, 1, 0), -1.92, 1.92, 0.0198, _M288, 4, 0.5, 0.354, 4.0),
-    Joint("wrist_roll", (-0.045, 0.0131, 0.0), (1, 0, 0), -2.97, 2.97, 0.0293, _M288, 5, 0.5, 0.354, 4.0),
-    Joint("gripper", (-0.01315, -0.0075, 0.0145), (0, 0, -1), -1.74, 0.05, 0.0128, _M288, 6, 0.25, 0.354, 4.0),
-)  # fmt: skip
+    Joint("shoulder_pan", (0.012, 0, 0.0409), (0, 0, -1), -2.2, 2.2, 0.0501, _W250, 1, 1.4),
+    Joint("shoulder_lift", (0, -0.0209, 0.0154), (0, 1, 0), -1.57, 1.22, 0.0502, _W250, 2, 1.4),
+    Joint("elbow_flex", (-0.0148, 0.0065, 0.1083), (0, -1, 0), -1.48, 1.74, 0.0638, _M288, 3, 0.5),
+    Joint("wrist_flex", (-0.10048, 5e-05, 0.0027), (0, 1, 0), -1.92, 1.92, 0.0198, _M288, 4, 0.5),
+    Joint("wrist_roll", (-0.045, 0.0131, 0), (1, 0, 0), -2.97, 2.97, 0.0293, _M288, 5, 0.5),
+    Joint("gripper", (-0.01315, -0.0075, 0.0145), (0, 0, -1), -1.74, 0.05, 0.0128, _M288, 6, 0.25),
+)
 JOINT_NAMES = tuple(joint.name for joint in JOINTS)
 GRIPPER = JOINT_NAMES.index("gripper")
 
@@ -113,7 +117,7 @@ def observation_spec(object_pose: bool, images: Sequence[ImageField] = ()) -> Ob
 
 
 def action_spec(kind: str = "ee_delta") -> ActionSpec:
-    """The layout of actions: ``ee_delta`` (m a tick, base frame) or ``joint_delta`` (rad a tick)."""
+    """The layout of actions: ``ee_delta``, m a tick in the base frame, or ``joint_delta``, rad."""
     if kind == "joint_delta":
         return ActionSpec(kind, JOINT_NAMES, (0.2,) * 5 + (1.0,))
     return ActionSpec(kind, ("x", "y", "z", "gripper"), (0.025, 0.025, 0.025, 1.0))

@@ -23,7 +23,8 @@ joints = st.tuples(*[fraction] * 6).map(lambda f: koch.LOW + np.array(f) * (koch
 def test_a_command_is_within_the_limits_and_one_step_of_the_last(last, target):
     command = INVERSE.solve(last, target)
     assert np.isfinite(command).all()
-    assert (command >= koch.LOW - 1e-9).all() and (command <= koch.HIGH + 1e-9).all()
+    assert (command >= koch.LOW - 1e-9).all()
+    assert (command <= koch.HIGH + 1e-9).all()
     assert (np.abs(command - last) <= koch.MAX_JOINT_STEP + 1e-9).all()
     assert command[koch.GRIPPER] == pytest.approx(last[koch.GRIPPER], abs=1e-12)
 
@@ -36,8 +37,9 @@ def test_the_tool_arrives_anywhere_over_the_patch(x, y, z):
     command = koch.HOME
     for _ in range(25):
         command = INVERSE.solve(command, target)
-    assert FORWARD.position(command) == pytest.approx(target, abs=2e-3)
-    assert (FORWARD(command)[1] @ [-1, 0, 0])[2] < -0.8, "the tool does not point down"
+    assert FORWARD.position(command) == pytest.approx(target, abs=5e-4)
+    # At the end of its reach the tool leans outwards.
+    assert (FORWARD(command)[1] @ [-1, 0, 0])[2] < -0.6
 
 
 def test_the_same_question_has_the_same_answer():
@@ -58,7 +60,8 @@ def test_random_actions_never_jump_and_stay_in_the_workspace(kind, seed):
     for _ in range(60):
         command = mapping.command(bias + rng.uniform(-1, 1, spec.dim))
         assert (np.abs(command - last) <= koch.MAX_JOINT_STEP + 1e-9).all()
-        assert (command >= koch.LOW).all() and (command <= koch.HIGH).all()
+        assert (command >= koch.LOW).all()
+        assert (command <= koch.HIGH).all()
         position = FORWARD.position(command)
         assert (position >= koch.WORKSPACE_LOW - 0.011).all()
         assert (position <= koch.WORKSPACE_HIGH + 0.011).all()

@@ -90,13 +90,14 @@ def test_cameras_see_something(camera):
     renderer.update_scene(data, camera)
     image = renderer.render()
     renderer.close()
-    assert image.shape == (128, 128, 3) and image.std() > 10
+    assert image.shape == (128, 128, 3)
+    assert image.std() > 10
     red = (image[..., 0] > 100) & (image[..., 1] < 60)
     assert red.sum() > 20, "the cube is not in the picture"
 
 
 def test_unknown_task_is_refused_with_the_tasks_there_are():
-    with pytest.raises(UserError, match="'juggle'.*lift_cube"):
+    with pytest.raises(UserError, match=r"'juggle'.*lift_cube"):
         scenes.load_scene("juggle")
 
 
@@ -112,4 +113,5 @@ def test_specs_span_the_values_of_home():
     spec = koch.observation_spec(object_pose=True)
     assert spec.state_dim == 33
     assert koch.observation_spec(object_pose=False).state_dim == 25
-    assert koch.action_spec().dim == 4 and koch.action_spec("joint_delta").dim == 6
+    assert koch.action_spec().dim == 4
+    assert koch.action_spec("joint_delta").dim == 6

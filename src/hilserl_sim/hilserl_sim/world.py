@@ -16,6 +16,11 @@ Vector = NDArray[np.float64]
 REGIONS = ("whole", "left", "right")
 _YAW = np.pi / 4
 _RAMP_PERIOD = 0.01  # s, how often the driver moves a setpoint on its way
+_UNSTABLE = (
+    mujoco.mjtWarning.mjWARN_BADQPOS,
+    mujoco.mjtWarning.mjWARN_BADQVEL,
+    mujoco.mjtWarning.mjWARN_BADQACC,
+)
 _FAR_FROM_GOAL = 0.06  # m, so that no episode begins as a success
 
 
@@ -92,13 +97,12 @@ class World:
             self._setpoint += np.clip(goal - self._setpoint, -self._ramp, self._ramp)
             self.data.ctrl[:] = self._setpoint
             mujoco.mj_step(self.model, self.data, self._substeps)
-        warnings = self.data.warning
-        for kind in (mujoco.mjtWarning.mjWARN_BADQACC, mujoco.mjtWarning.mjWARN_BADQPOS):
-            if warnings[kind].number:
-                raise SimulationError(
-                    f"the simulation of '{self.task}' became unstable at {self.data.time:.3f} s: "
-                    "lower the servo gains or the time step of the scene"
-                )
+        # MuJoCo resets itself on these warnings and goes on, as if nothing had happened.
+        if any(self.data.warning[kind].number for kind in _UNSTABLE):
+            raise SimulationError(
+                f"the simulation of '{self.task}' became unstable: "
+                "lower the servo gains or the time step of its scene"
+            )
         # mj_step leaves positions of sites and bodies one time step behind the joints.
         mujoco.mj_kinematics(self.model, self.data)
         self.success = self.judge.update(self.tool_position, self.object_position, seconds)

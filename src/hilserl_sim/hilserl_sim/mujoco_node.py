@@ -1,0 +1,235 @@
+"""The simulated robot as a node: the driver's and the cameras' topics, out of MuJoCo.
+
+In lockstep it publishes a frame, waits for the command that answers it, and simulates one
+control tick; sim time then runs on ``/clock`` as fast as the graph of nodes allows. Else
+it follows the wall clock, holding the last command.
+"""
+
+from __future__ import annotations
+
+import time
+from array import array
+from dataclasses import dataclass
+
+from geometry_msgs.msg import PoseStamped
+from numpy.typing import NDArray
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock as ClockMsg
+from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import Float64MultiArray
+
+from hilserl_core import qos
+from hilserl_core.errors import UserError
+from hilserl_core.messages import doubles, image_to_msg, ns_to_stamp, stamp_to_ns
+from hilserl_core.node import main as run_node
+from hilserl_core.parameters import parameter
+from hilserl_core.ros_parameters import declare
+from hilserl_core.step import Phase
+from hilserl_description import koch
+from hilserl_description.scenes import CAMERAS, TASKS
+from hilserl_msgs.msg import Observation, Reward, RunStatus, ServoState
+from hilserl_msgs.srv import Reset
+from hilserl_sim.world import REGIONS, SimulationError, World
+
+_TICK = round(koch.CONTROL_PERIOD * 1e9)
+# A new episode's first stamp leaps ahead, so that whoever follows the frames sees that
+# the arm did not get there by itself.
+_LEAP = 1_000_000_000
+# Longer than an episode: sim time may be that far past the newest run status.
+_MARGIN = 60_000_000_000
+# After the answer to a reset, and before the first frame of the new episode.
+_ANSWER_FIRST = 0.002
+
+
+@dataclass(frozen=True)
+class MujocoParameters:
+    """Parameters of ``mujoco_node``."""
+
+    task: str = parameter("lift_cube", "what the scene is for", choices=TASKS)
+    lockstep: bool = parameter(True, "wait for each command, instead of following the wall clock")
+    cameras: tuple[str, ...] = parameter((), f"cameras to publish, of: {', '.join(CAMERAS)}")
+    image_size: int = parameter(128, "height and width of images, pixels", low=16, high=640)
+    joint_rate: float = parameter(100.0, "joint states in real time, Hz", low=10.0, high=100.0)
+    camera_rate: float = parameter(30.0, "images in real time, Hz", low=1.0, high=60.0)
+    demonstration_region: str = parameter(
+        "left", "half of the patch where objects lie while demonstrating", choices=REGIONS
+    )
+
+
+class MujocoNode(Node):
+    """Robot, cameras, judge and scene of a simulated run."""
+
+    def __init__(self) -> None:
+        super().__init__("mujoco_node")
+        self._parameters = declare(self, MujocoParameters)
+        for camera in self._parameters.cameras:
+            if camera not in CAMERAS:
+                known = ", ".join(CAMERAS)
+                raise UserError(f"parameter 'cameras': '{camera}' is unknown, choose from: {known}")
+        size = self._parameters.image_size
+        self._world = World(self._parameters.task, (size, size))
+        self._stamp = 0
+        self._newest_status = 0
+        self._demonstrating = False
+        self._waiting = False
+        self._command = koch.HOME.copy()
+        self._make_messages()
+        self._make_publishers()
+        self._make_inputs()
+        mode = "in lockstep" if self._parameters.lockstep else "in real time"
+        self.get_logger().info(f"simulating {self._parameters.task} {mode}")
+
+    def _make_messages(self) -> None:
+        """Messages are made once and filled anew: a frame costs its numbers alone."""
+        names = list(koch.JOINT_NAMES)
+        self._joints = JointState(name=names)
+        self._servos = ServoState(
+            name=names,
+            voltage=array("d", [12.0, 12.0, 5.0, 5.0, 5.0, 5.0]),
+            temperature=array("d", [30.0] * 6),
+            hardware_error=array("B", bytes(6)),
+        )
+        self._pose = PoseStamped()
+        self._pose.header.frame_id = "base_link"
+        self._reward = Reward(judge="sim")
+        self._clock_message = ClockMsg()
+
+    def _make_publishers(self) -> None:
+        self._joint_states = self.create_publisher(JointState, "joint_states", qos.SENSOR)
+        self._servo_states = self.create_publisher(ServoState, "servo_states", qos.SENSOR)
+        self._object_pose = self.create_publisher(PoseStamped, "sim/object_pose", qos.SENSOR)
+        self._rewards = self.create_publisher(Reward, "reward", qos.RELIABLE)
+        self._images = {
+            camera: self.create_publisher(Image, f"camera/{camera}/policy", qos.SENSOR)
+            for camera in self._parameters.cameras
+        }
+        if self._parameters.lockstep:
+            self._clock_topic = self.create_publisher(ClockMsg, "/clock", qos.SENSOR)
+
+    def _make_inputs(self) -> None:
+        topic = "forward_position_controller/commands"
+        self.create_subscription(Float64MultiArray, topic, self._on_command, qos.COMMAND)
+        self.create_subscription(RunStatus, "run/status", self._on_status, qos.LATCHED)
+        self.create_service(Reset, "robot/reset", self._on_reset)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        if self._parameters.lockstep:
+            self._first_frame = self.create_timer(_ANSWER_FIRST, self._on_first_frame, clock=steady)
+            self._first_frame.cancel()
+            return
+        self._last_image = 0.0
+        self._last_wall = time.monotonic()
+        self.create_subscription(Observation, "observation", self._on_observation, qos.RELIABLE)
+        self.create_timer(1.0 / self._parameters.joint_rate, self._on_wall_timer, clock=steady)
+
+    # Inputs.
+
+    def _on_status(self, message: RunStatus) -> None:
+        self._demonstrating = message.phase == int(Phase.RECORD)
+        self._newest_status = max(self._newest_status, stamp_to_ns(message.header.stamp))
+
+    def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
+        demonstrating = self._demonstrating
+        region = self._parameters.demonstration_region if demonstrating else "whole"
+        self._world.reset(request.seed, region)
+        self._command = koch.HOME.copy()
+        if not self._stamp:
+            # Sim time never goes back, not even when this process is not the run's first.
+            after = self._newest_status + _MARGIN if self._newest_status else 0
+            self._stamp = max(time.time_ns() // 1_000_000 * 1_000_000, after)
+        self._stamp = self._stamp + _LEAP if self._parameters.lockstep else time.time_ns()
+        response.success = True
+        response.stamp = ns_to_stamp(self._stamp)
+        response.command = doubles(self._command)
+        if self._parameters.lockstep:
+            self._waiting = False
+            self._first_frame.reset()
+        return response
+
+    def _on_command(self, message: Float64MultiArray) -> None:
+        if len(message.data) != len(koch.JOINTS):
+            self.get_logger().warning(
+                f"a command of {len(message.data)} joints is ignored: send {len(koch.JOINTS)}",
+                throttle_duration_sec=5.0,
+            )
+            return
+        if not self._parameters.lockstep:
+            self._command[:] = message.data
+        elif self._waiting:
+            self._waiting = False
+            self._simulate(message.data, koch.CONTROL_PERIOD)
+            self._stamp += _TICK
+            self._publish_frame()
+
+    def _on_first_frame(self) -> None:
+        self._first_frame.cancel()
+        self._publish_frame()
+
+    def _on_wall_timer(self) -> None:
+        """Catches up with the wall clock, by a few periods at most."""
+        now = time.monotonic()
+        seconds = min(now - self._last_wall, 0.05)
+        self._last_wall = now
+        self._simulate(self._command, seconds)
+        self._stamp = max(time.time_ns(), self._stamp + 1)
+        self._publish_state()
+        if now - self._last_image >= 1.0 / self._parameters.camera_rate:
+            self._last_image = now
+            self._publish_images()
+
+    def _on_observation(self, message: Observation) -> None:
+        self._reward.header.stamp = message.header.stamp
+        self._publish_reward()
+
+    # Outputs.
+
+    def _simulate(self, command: array[float] | NDArray, seconds: float) -> None:
+        try:
+            self._world.step(command, seconds)
+        except SimulationError as error:
+            raise UserError(str(error)) from None
+
+    def _publish_frame(self) -> None:
+        """Everything that is measured at one stamp; in lockstep its command is then awaited."""
+        self._waiting = True
+        stamp = ns_to_stamp(self._stamp)
+        self._clock_message.clock = stamp
+        self._clock_topic.publish(self._clock_message)
+        self._publish_state()
+        self._publish_images()
+        self._reward.header.stamp = stamp
+        self._publish_reward()
+
+    def _publish_state(self) -> None:
+        stamp, world = ns_to_stamp(self._stamp), self._world
+        joints, servos, pose = self._joints, self._servos, self._pose
+        joints.header.stamp = servos.header.stamp = pose.header.stamp = stamp
+        joints.position = servos.position = doubles(world.joint_position)
+        joints.velocity = servos.velocity = doubles(world.joint_velocity)
+        servos.current = doubles(world.motor_current)
+        place, turn = pose.pose.position, pose.pose.orientation
+        place.x, place.y, place.z = world.object_position.tolist()
+        turn.w, turn.x, turn.y, turn.z = world.object_quaternion.tolist()
+        self._joint_states.publish(joints)
+        self._servo_states.publish(servos)
+        self._object_pose.publish(pose)
+
+    def _publish_images(self) -> None:
+        for camera, publisher in self._images.items():
+            publisher.publish(image_to_msg(self._world.render(camera), self._stamp, camera))
+
+    def _publish_reward(self) -> None:
+        self._reward.value = float(self._world.success)
+        self._rewards.publish(self._reward)
+
+    def close(self) -> None:
+        """Frees the renderer."""
+        self._world.close()
+
+
+def main() -> None:
+    run_node(MujocoNode)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,249 @@
+"""The scripted person as a node: a virtual leader arm in front of the mux.
+
+It sees what a person would see and acts only through the topics of a teleoperation
+device. In lockstep it answers every frame, and every answer is a function of messages
+with known stamps, so that arrival order cannot change a run.
+"""
+
+from __future__ import annotations
+
+import time
+from array import array
+from dataclasses import dataclass
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+
+from hilserl_core import qos
+from hilserl_core.messages import floats, stamp_to_ns
+from hilserl_core.node import main as run_node
+from hilserl_core.parameters import parameter
+from hilserl_core.ros_parameters import declare
+from hilserl_core.step import Event, Phase, Source
+from hilserl_description import koch
+from hilserl_description.kinematics import ForwardKinematics
+from hilserl_description.scenes import TASKS
+from hilserl_msgs.msg import Action, OperatorEvent, RunStatus
+from hilserl_sim.operator import Habits, ScriptedOperator
+from hilserl_sim.scripted import DEMONSTRATING, SKILLED, Sight, Style
+
+_TICK = round(koch.CONTROL_PERIOD * 1e9)
+_PATIENCE_FOR_STATUS = 0.5  # s of wall-clock that a first frame waits for its run status
+_REPEAT = 1.0  # s of wall-clock without a next frame after which an answer is sent again
+
+
+@dataclass(frozen=True)
+class OperatorParameters:
+    """Parameters of ``operator_node``."""
+
+    task: str = parameter("lift_cube", "what is to be done", choices=TASKS)
+    lockstep: bool = parameter(True, "answer every frame of a simulator that waits for it")
+    seed: int = parameter(0, "of everything random about the person", low=0)
+    device: str = parameter("leader", "name of the virtual device: its topics are teleop/DEVICE/*")
+    intervene: bool = parameter(True, "help in training; demonstrations are given in any case")
+    patience: float = parameter(
+        Habits.patience, "s without progress before help", low=0.1, high=60.0
+    )
+    reaction: float = parameter(Habits.reaction, "s from there to the key", low=0.0, high=5.0)
+    hesitation: float = parameter(
+        Habits.hesitation, "s, mean of a random delay on top", low=0.0, high=5.0
+    )
+    progress: float = parameter(
+        Habits.progress, "m nearer or higher that count as progress", low=0.001, high=0.1
+    )
+    release_when: str = parameter(Habits.release, "when help ends", choices=("grasped", "done"))
+    help_speed: float = parameter(
+        SKILLED.speed, "speed of help, as a share of the fastest", low=0.1, high=1.0
+    )
+    help_noise: float = parameter(
+        SKILLED.noise, "wander of the hand in help, action units", low=0.0, high=1.0
+    )
+    speed: float = parameter(
+        DEMONSTRATING.speed, "speed of demonstrations, as a share", low=0.1, high=1.0
+    )
+    care: float = parameter(DEMONSTRATING.care, "factor on it near the object", low=0.1, high=1.0)
+    detours: float = parameter(
+        DEMONSTRATING.detours, "mean number of needless waypoints", low=0.0, high=10.0
+    )
+    pauses: float = parameter(DEMONSTRATING.pauses, "mean number of pauses", low=0.0, high=4.0)
+    pause: float = parameter(DEMONSTRATING.pause, "s, mean length of one", low=0.0, high=3.0)
+    miss: float = parameter(
+        DEMONSTRATING.miss, "probability of a missed first grasp", low=0.0, high=1.0
+    )
+    noise: float = parameter(
+        DEMONSTRATING.noise, "wander of the hand in demonstrations, action units", low=0.0, high=1.0
+    )
+
+
+def make_operator(p: OperatorParameters) -> ScriptedOperator:
+    """The person whom the parameters describe."""
+    demonstrating = Style(
+        speed=p.speed,
+        care=p.care,
+        detours=p.detours,
+        detour_size=DEMONSTRATING.detour_size,
+        pauses=p.pauses,
+        pause=p.pause,
+        miss=p.miss,
+        noise=p.noise,
+        aim=DEMONSTRATING.aim,
+    )
+    helping = Style(speed=p.help_speed, noise=p.help_noise)
+    habits = Habits(p.patience, p.reaction, p.hesitation, p.progress, p.release_when)
+    return ScriptedOperator(
+        p.task, koch.action_spec(), p.seed, demonstrating, helping, habits, p.intervene
+    )
+
+
+class OperatorNode(Node):
+    """Eyes and hands of the scripted person."""
+
+    def __init__(self) -> None:
+        super().__init__("operator_node")
+        self._parameters = declare(self, OperatorParameters)
+        self._operator = make_operator(self._parameters)
+        self._forward = ForwardKinematics()
+        self._status: RunStatus | None = None
+        self._episode: tuple[int, int] | None = None
+        self._joints: tuple[int, array[float]] | None = None
+        self._object: tuple[int, np.ndarray] | None = None
+        self._action: tuple[int, bool, np.ndarray] | None = None
+        self._frame = 0  # stamp of the newest frame answered
+        self._answered_at = time.monotonic()
+        self._waiting_since: float | None = None
+        device = self._parameters.device
+        self._answer = Action(source=int(Source.HUMAN))
+        self._event = OperatorEvent(device=device)
+        self._leader = JointState(name=list(koch.JOINT_NAMES))
+        self._actions = self.create_publisher(Action, f"teleop/{device}/action", qos.RELIABLE)
+        self._events = self.create_publisher(OperatorEvent, f"teleop/{device}/event", qos.RELIABLE)
+        topic = f"teleop/{device}/joint_states"
+        self._leader_states = self.create_publisher(JointState, topic, qos.SENSOR)
+        self.create_subscription(RunStatus, "run/status", self._on_status, qos.LATCHED)
+        self.create_subscription(Action, "action", self._on_action, qos.RELIABLE)
+        self.create_subscription(PoseStamped, "sim/object_pose", self._on_object, qos.SENSOR)
+        self.create_subscription(JointState, "joint_states", self._on_joints, qos.SENSOR)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(0.1, self._on_timer, clock=steady)
+
+    # What is seen; every message may be the one that completes the picture.
+
+    def _on_joints(self, message: JointState) -> None:
+        self._joints = (stamp_to_ns(message.header.stamp), message.position)
+        self._try_tick()
+
+    def _on_object(self, message: PoseStamped) -> None:
+        place = message.pose.position
+        self._object = (
+            stamp_to_ns(message.header.stamp),
+            np.array((place.x, place.y, place.z)),
+        )
+        self._try_tick()
+
+    def _on_action(self, message: Action) -> None:
+        self._action = (
+            stamp_to_ns(message.header.stamp),
+            message.source == int(Source.HUMAN),
+            np.array(message.command),
+        )
+        self._try_tick()
+
+    def _on_status(self, message: RunStatus) -> None:
+        self._status = message
+        self._try_tick()
+
+    def _on_timer(self) -> None:
+        self._try_tick()
+        if self._parameters.lockstep and time.monotonic() - self._answered_at > _REPEAT:
+            # A mux that (re)started a moment ago may not have heard it.
+            self._answered_at = time.monotonic()
+            if self._frame:
+                self._actions.publish(self._answer)
+
+    # When to answer.
+
+    def _try_tick(self) -> None:
+        """Answers the newest frame as soon as everything that it depends on is known."""
+        if self._joints is None or self._object is None:
+            return
+        stamp = self._joints[0]
+        if self._parameters.lockstep:
+            ready = stamp > self._frame and self._object[0] == stamp and self._is_placed(stamp)
+        else:
+            ready = stamp >= self._frame + 0.95 * _TICK
+        if ready:
+            self._waiting_since = None
+            self._tick(stamp)
+
+    def _is_placed(self, stamp: int) -> bool:
+        """Whether the frame's place in the run is known: its past action, or its episode."""
+        if stamp - self._frame == _TICK:
+            return self._action is not None and self._action[0] == self._frame
+        if not (self._actions.get_subscription_count() and self._events.get_subscription_count()):
+            return False  # Nobody would hear the answer yet.
+        status = self._status
+        # A restarted node joins an episode whose status is older than the frame.
+        if (
+            status is not None
+            and status.in_episode
+            and (self._frame == 0 or stamp_to_ns(status.header.stamp) >= stamp)
+        ):
+            return True
+        now = time.monotonic()
+        if self._waiting_since is None:
+            self._waiting_since = now
+        return now - self._waiting_since > _PATIENCE_FOR_STATUS
+
+    def _tick(self, stamp: int) -> None:
+        assert self._joints is not None
+        assert self._object is not None
+        position = np.array(self._joints[1])
+        continues = stamp - self._frame == _TICK or not self._parameters.lockstep
+        self._frame = stamp
+        status = self._status
+        episode = (status.phase, status.episode) if status is not None else None
+        if episode is not None and (episode != self._episode or not continues):
+            self._operator.begin(Phase(episode[0]), episode[1])
+        self._episode = episode
+        command, driving = position, False
+        if self._action is not None:
+            driving = self._action[1]
+            if continues and len(self._action[2]) == len(position):
+                command = self._action[2]
+        sight = Sight(
+            joint_position=position,
+            tool_position=self._forward.position(position),
+            target_position=self._forward.position(command),
+            gripper_command=float(command[koch.GRIPPER]),
+            object_position=self._object[1],
+        )
+        decision = self._operator.tick(sight, driving)
+        self._publish(decision.values, decision.event)
+
+    def _publish(self, values: np.ndarray, event: Event | None) -> None:
+        assert self._joints is not None
+        sec, nanosec = divmod(self._frame, 1_000_000_000)
+        if event is not None:
+            self._event.header.stamp.sec, self._event.header.stamp.nanosec = sec, nanosec
+            self._event.event = int(event)
+            self._events.publish(self._event)
+        self._answer.header.stamp.sec, self._answer.header.stamp.nanosec = sec, nanosec
+        self._answer.values = floats(values)
+        # The leader follows the follower, so that it can go limp at its pose; told before
+        # the action, for the mux compares the two when it hands the arm over.
+        self._leader.header.stamp = self._answer.header.stamp
+        self._leader.position = self._joints[1]
+        self._leader_states.publish(self._leader)
+        self._actions.publish(self._answer)
+        self._answered_at = time.monotonic()
+
+
+def main() -> None:
+    run_node(OperatorNode)
+
+
+if __name__ == "__main__":
+    main()

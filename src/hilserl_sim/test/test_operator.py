@@ -1,0 +1,196 @@
+"""The scripted person: competent when helping, human when demonstrating, idle when not needed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hilserl_core.errors import UserError
+from hilserl_core.step import Event, Phase
+from hilserl_description import koch
+from hilserl_description.action_mapping import ActionMapping
+from hilserl_description.kinematics import ForwardKinematics
+from hilserl_sim.operator import Habits, ScriptedOperator
+from hilserl_sim.scripted import DEMONSTRATING, SKILLED, ScriptedMotion, Sight, Style
+from hilserl_sim.world import World
+
+SPEC = koch.action_spec()
+FORWARD = ForwardKinematics()
+
+
+class Bench:
+    """A world without ROS, for one episode after another."""
+
+    def __init__(self) -> None:
+        self.world, self.mapping = World("lift_cube"), ActionMapping(SPEC)
+
+    def reset(self, seed: int, region: str = "whole") -> None:
+        self.world.reset(seed, region)
+        self.mapping.reset(koch.HOME)
+
+    def sight(self) -> Sight:
+        last = self.mapping.last
+        return Sight(
+            self.world.joint_position,
+            self.world.tool_position,
+            FORWARD.position(last),
+            float(last[koch.GRIPPER]),
+            self.world.object_position,
+        )
+
+    def step(self, values: np.ndarray) -> bool:
+        self.world.step(self.mapping.command(values))
+        return self.world.success
+
+
+def lift(bench: Bench, seed: int, style: Style, region: str) -> float | None:
+    """Seconds to success, or None."""
+    bench.reset(seed, region)
+    motion = ScriptedMotion("lift_cube", SPEC, style, np.random.default_rng(seed))
+    for tick in range(100):
+        if bench.step(motion.act(bench.sight())):
+            return (tick + 1) * koch.CONTROL_PERIOD
+    return None
+
+
+def test_skilled_lifting_nearly_always_succeeds_and_is_quick():
+    bench = Bench()
+    times = [lift(bench, seed, SKILLED, "whole") for seed in range(60)]
+    done = [t for t in times if t is not None]
+    assert len(done) >= 59
+    assert np.median(done) < 3.0
+
+
+def test_demonstrations_are_slow_varied_and_mostly_succeed():
+    bench = Bench()
+    times = [lift(bench, seed, DEMONSTRATING, "left") for seed in range(40)]
+    done = [t for t in times if t is not None]
+    assert len(done) >= 35
+    assert 5.5 < np.median(done) < 9.0
+    assert np.std(done) > 0.8
+
+
+def training_episode(
+    bench: Bench, person: ScriptedOperator, seed: int, skill: float
+) -> tuple[int, int]:
+    """One episode with a policy that knows the task with probability ``skill``.
+
+    Returns:
+        Ticks, and ticks on which the person drove.
+    """
+    bench.reset(seed)
+    person.begin(Phase.TRAIN, seed)
+    rng = np.random.default_rng([seed, 1])
+    policy = ScriptedMotion("lift_cube", SPEC, SKILLED, rng)
+    able = rng.random() < skill
+    driving, helped, ticks = False, 0, 0
+    for _ in range(100):
+        ticks += 1
+        sight = bench.sight()
+        values = policy.act(sight) if able else rng.uniform(-1, 1, 4)
+        decision = person.tick(sight, driving)
+        if driving:
+            values, helped = decision.values, helped + 1
+        if decision.event is not None:
+            driving = decision.event == Event.TAKEOVER
+        if bench.step(values):
+            break
+    return ticks, helped
+
+
+def share_of_help(skill: float, habits: Habits) -> float:
+    bench = Bench()
+    person = ScriptedOperator("lift_cube", SPEC, 0, DEMONSTRATING, SKILLED, habits)
+    episodes = []
+    for seed in range(12):
+        episodes.append(training_episode(bench, person, seed, skill))
+        # The last tick's success ends the episode: the person lets go as soon as it is seen.
+        person.tick(bench.sight(), False)
+    ticks, helped = zip(*episodes, strict=True)
+    return sum(helped) / sum(ticks)
+
+
+@pytest.mark.parametrize("release", ["done", "grasped"])
+def test_help_falls_with_the_policys_success(release):
+    shares = [share_of_help(skill, Habits(release=release)) for skill in (0.0, 0.6, 1.0)]
+    assert shares[0] > 0.15
+    assert shares[0] > shares[1] > shares[2]
+    assert shares[2] == 0.0
+
+
+def test_patience_delays_help():
+    bench = Bench()
+    first = []
+    for patience in (1.0, 3.0):
+        habits = Habits(patience=patience, hesitation=0.0)
+        person = ScriptedOperator("lift_cube", SPEC, 0, DEMONSTRATING, SKILLED, habits)
+        bench.reset(0)
+        person.begin(Phase.TRAIN, 0)
+        for tick in range(60):
+            if person.tick(bench.sight(), False).event == Event.TAKEOVER:
+                first.append(tick * koch.CONTROL_PERIOD)
+                break
+            bench.step(np.zeros(4))
+    assert first == pytest.approx([1.3, 3.3], abs=0.11)
+
+
+@pytest.mark.parametrize("phase", [Phase.EVALUATE, Phase.RUN])
+def test_no_help_outside_training(phase):
+    bench = Bench()
+    person = ScriptedOperator("lift_cube", SPEC, 0, DEMONSTRATING, SKILLED, Habits())
+    bench.reset(0)
+    person.begin(phase, 0)
+    for _ in range(80):
+        decision = person.tick(bench.sight(), False)
+        assert decision.event is None
+        assert not decision.values.any()
+        bench.step(np.zeros(4))
+
+
+def test_recording_takes_the_arm_once_and_gives_it_back_with_the_phase():
+    bench = Bench()
+    person = ScriptedOperator("lift_cube", SPEC, 0, DEMONSTRATING, SKILLED, Habits())
+    events, driving = [], False
+    for phase, episode in ((Phase.RECORD, 0), (Phase.RECORD, 1), (Phase.EVALUATE, 0)):
+        bench.reset(episode)
+        person.begin(phase, episode)
+        for _ in range(20):
+            decision = person.tick(bench.sight(), driving)
+            if decision.event is not None:
+                events.append((phase, decision.event))
+                driving = decision.event == Event.TAKEOVER
+            bench.step(decision.values)
+    assert events == [(Phase.RECORD, Event.TAKEOVER), (Phase.EVALUATE, Event.RELEASE)]
+
+
+def test_a_lost_arm_is_asked_for_again():
+    bench = Bench()
+    person = ScriptedOperator("lift_cube", SPEC, 0, DEMONSTRATING, SKILLED, Habits())
+    bench.reset(0)
+    person.begin(Phase.RECORD, 0)
+    sight = bench.sight()
+    assert person.tick(sight, False).event == Event.TAKEOVER
+    assert person.tick(sight, True).event is None
+    later = [person.tick(sight, False).event for _ in range(5)]  # The mux has restarted.
+    assert later.count(Event.TAKEOVER) == 1
+
+
+def test_the_same_seed_and_episode_act_the_same_whatever_came_before():
+    bench = Bench()
+    bench.reset(5, "left")
+    sight = bench.sight()
+
+    def actions(earlier: int) -> np.ndarray:
+        person = ScriptedOperator("lift_cube", SPEC, 7, DEMONSTRATING, SKILLED, Habits())
+        for episode in range(earlier):
+            person.begin(Phase.RECORD, episode)
+            person.tick(sight, False)
+        person.begin(Phase.RECORD, 5)
+        return np.array([person.tick(sight, True).values for _ in range(20)])
+
+    assert (actions(0) == actions(3)).all()
+
+
+def test_a_task_that_the_person_cannot_do_is_refused():
+    with pytest.raises(UserError, match=r"push_cube.*lift_cube"):
+        ScriptedOperator("push_cube", SPEC, 0, DEMONSTRATING, SKILLED, Habits())
