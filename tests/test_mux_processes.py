@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,8 +27,9 @@ from hilserl_description import koch
 from hilserl_msgs.msg import Action, Arbitration, OperatorEvent
 from hilserl_msgs.srv import Reset
 
-WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw") or 0)
-DOMAIN = 60 + WORKER % 20
+# A namespace of its own keeps other systems on this machine out, whatever their domain.
+NAMESPACE = f"mux_{os.getpid()}"
+IN_NAMESPACE = ["--ros-args", "-r", f"__ns:=/{NAMESPACE}"]
 START = 1_000 * 10**9
 PERIOD = 10**8
 PROPOSAL = (0.1, 0.0, 0.0, 0.0)
@@ -39,8 +42,8 @@ class Stage:
 
     def __init__(self) -> None:
         self.context = rclpy.Context()
-        rclpy.init(context=self.context, domain_id=DOMAIN)
-        self.node = node = rclpy.create_node("stage", context=self.context)
+        rclpy.init(context=self.context)
+        self.node = node = rclpy.create_node("stage", context=self.context, namespace=NAMESPACE)
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(node)
         self.arbitration = Arbitration()
@@ -93,6 +96,8 @@ class Stage:
         self.commands.append(np.array(message.data))
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        if not message.status[0].name.startswith(f"/{NAMESPACE}/mux_node"):
+            return
         self.diagnostics = {pair.key: pair.value for pair in message.status[0].values}
 
     def spin(self, seconds: float) -> None:
@@ -106,7 +111,7 @@ class Stage:
             assert time.monotonic() < end, f"waited in vain; arbitration: {self.arbitration}"
             self.executor.spin_once(timeout_sec=0.01)
 
-    def call(self, name: str, request: object) -> object:
+    def call(self, name: str, request: object) -> Any:
         client = self.clients[name]
         self.until(client.service_is_ready)
         future = client.call_async(request)
@@ -136,15 +141,10 @@ class Stage:
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    environment = {
-        **os.environ,
-        "ROS_DOMAIN_ID": str(DOMAIN),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
-    }
-    command = [sys.executable, "-m", "hilserl_teleop.mux_node", "--ros-args"]
+    command = [sys.executable, "-m", "hilserl_teleop.mux_node", *IN_NAMESPACE]
     command += ["-p", "countdowns:=[0.3, 0.0]"]
     log = (tmp_path / "mux.log").open("w")
-    process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    process = subprocess.Popen(command, stdout=log, stderr=log)
     result = Stage()
     try:
         publishers = (result.policy, *result.devices.values(), *result.events.values())
@@ -231,6 +231,52 @@ def test_the_arm_holds_when_the_device_dies_and_stop_wins(stage: Stage) -> None:
     stage.until(lambda: stage.state() == Arbitration.HUMAN)
     stage.send("leader", Event.STOP)
     stage.until(lambda: stage.state() == Arbitration.STOPPED)
+
+
+def test_intervene_drives_from_a_terminal_and_holds_when_that_dies(stage: Stage) -> None:
+    stage.serve_robot()
+    stage.until(lambda: stage.reset().success)
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "hilserl_teleop.intervene", *IN_NAMESPACE]
+    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True)
+    os.close(theirs)
+    try:
+        stage.until(lambda: stage.node.count_publishers("teleop/keyboard/action") > 1, 30.0)
+        stage.spin(0.5)
+        os.write(ours, b"t")
+        stage.until(lambda: stage.state() == Arbitration.HUMAN)
+        stage.until(lambda: not stage.arbitration.holding)
+        stage.spin(0.5)  # Until it knows that it drives.
+        before = stage.commands[-1]
+        os.write(ours, b"w")
+        stage.until(lambda: not np.array_equal(stage.commands[-1], before))
+        os.close(ours)
+        end = time.monotonic() + 10
+        while process.poll() is None and time.monotonic() < end:
+            stage.spin(0.1)
+        assert process.returncode == 1
+        last = stage.commands[-1]
+        stage.until(lambda: "keyboard is silent" in stage.arbitration.reason)
+        assert stage.arbitration.device == "keyboard"
+        assert is_hold(stage.tick())
+        np.testing.assert_array_equal(stage.commands[-1], last)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_intervene_without_a_terminal_says_so_in_one_line() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "hilserl_teleop.intervene"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: standard input is not a terminal")
+    assert result.stderr.count("\n") == 1
 
 
 def test_bad_actions_are_rejected_counted_and_hold(stage: Stage) -> None:

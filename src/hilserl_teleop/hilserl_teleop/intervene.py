@@ -1,0 +1,247 @@
+"""`intervene`: watch who drives the arm, and drive it with the keys of a terminal."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+from std_srvs.srv import Trigger
+
+from hilserl_core import node as node_main
+from hilserl_core.messages import action_to_msg
+from hilserl_core.parameters import parameter
+from hilserl_core.qos import LATCHED, RELIABLE, SENSOR
+from hilserl_core.ros_parameters import declare
+from hilserl_core.step import Event, Outcome, Phase, Source
+from hilserl_msgs.msg import Action, Arbitration, OperatorEvent, RunStatus
+from hilserl_msgs.srv import Reset
+from hilserl_teleop.keymap import HELP, Command, KeyboardState
+from hilserl_teleop.terminal import Terminal
+
+NOTE_SECONDS = 3.0
+ACKNOWLEDGED = Duration(seconds=1)
+EVENTS = {
+    Command.SUCCESS: Event.SUCCESS,
+    Command.FAILURE: Event.FAILURE,
+    Command.DISCARD: Event.DISCARD,
+    Command.STOP: Event.STOP,
+    Command.RELEASE: Event.RELEASE,
+}
+
+
+@dataclass(frozen=True)
+class InterveneParameters:
+    """Parameters of intervene."""
+
+    device: str = parameter("keyboard", "name of this device, one of the mux's devices")
+    action_space: str = parameter("ee_delta", "what actions mean", choices=("ee_delta",))
+    control_rate: float = parameter(10.0, "actions a second", low=1.0, high=100.0)
+    speed: float = parameter(
+        0.5, "share of the fastest motion at the start; keys + and - change it", low=0.05, high=1.0
+    )
+
+
+def describe(
+    arbitration: Arbitration | None,
+    status: RunStatus | None,
+    device: str,
+    speed: float,
+    age: float,
+) -> str:
+    """The line of state.
+
+    Args:
+        arbitration: the mux's last word; None where there was none.
+        status: of the run; None where there was none.
+        device: this device's name.
+        speed: of jogging, as a share.
+        age: s since the mux's last word.
+    """
+    if arbitration is None:
+        return "no mux: start hilserl_teleop mux_node"
+    if age > 3.0:
+        return f"the mux is silent for {age:.0f} s: nobody commands the arm"
+    who = "YOU" if arbitration.device == device else arbitration.device
+    parts = {
+        Arbitration.POLICY: ["policy drives"],
+        Arbitration.HANDOVER: [f"{who} in {max(0.0, arbitration.countdown - age):.1f} s"],
+        Arbitration.HUMAN: [f"{who} DRIVE" if who == "YOU" else f"{who} drives"],
+        Arbitration.STOPPED: ["STOPPED"],
+    }[arbitration.state]
+    if arbitration.holding:
+        parts.append("holds")
+    if arbitration.reason:
+        parts.append(arbitration.reason)
+    parts.append(f"speed {100 * speed:.0f} %")
+    if status is not None:
+        run = f"{Phase(status.phase).name.lower()} episode {status.episode}"
+        if not status.in_episode:
+            outcome = Outcome(status.last_outcome).name.lower()
+            run += " over" if outcome == "none" else f" over: {outcome}"
+        parts.append(run)
+        if status.message:
+            parts.append(status.message)
+    return " | ".join(parts)
+
+
+class Intervene(Node):
+    """Keys to topics, and topics to one line."""
+
+    def __init__(self) -> None:
+        super().__init__("intervene")
+        self._parameters = declare(self, InterveneParameters)
+        device = self._parameters.device
+        self._keyboard = KeyboardState(self._parameters.speed)
+        self._seen = self.get_clock().now().to_msg()
+        self._mux: Arbitration | None = None
+        self._mux_at = 0.0
+        self._status: RunStatus | None = None
+        self._note = ("", 0.0)
+        self._actions = self.create_publisher(Action, f"teleop/{device}/action", RELIABLE)
+        self._events = self.create_publisher(OperatorEvent, f"teleop/{device}/event", RELIABLE)
+        self.create_subscription(Arbitration, "arbitration", self._on_arbitration, LATCHED)
+        self.create_subscription(RunStatus, "run/status", self._on_status, LATCHED)
+        self.create_subscription(JointState, "joint_states", self._on_joint_states, SENSOR)
+        self._reset = self.create_client(Reset, "reset")
+        self._release_stop = self.create_client(Trigger, "release_stop")
+        self._terminal = Terminal()
+        self._terminal.say(HELP)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(0.02, self._on_keys, clock=steady)
+        self.create_timer(0.1, self._draw, clock=steady)
+        self.create_timer(1 / self._parameters.control_rate, self._publish_action, clock=steady)
+
+    # -- what arrives
+
+    def _on_arbitration(self, message: Arbitration) -> None:
+        self._mux, self._mux_at = message, time.monotonic()
+
+    def _on_status(self, message: RunStatus) -> None:
+        self._status = message
+
+    def _on_joint_states(self, message: JointState) -> None:
+        self._seen = message.header.stamp
+
+    # -- what the person does
+
+    @property
+    def _mine(self) -> bool:
+        """Whether this device has the arm or is about to."""
+        return self._mux is not None and self._mux.device == self._parameters.device
+
+    @property
+    def _driving(self) -> bool:
+        return self._mine and self._mux is not None and self._mux.state == Arbitration.HUMAN
+
+    def _on_keys(self) -> None:
+        data = self._terminal.read()
+        if not self._terminal.alive:
+            self._abandon("the terminal is gone")
+            return
+        for command in self._keyboard.feed(data, time.monotonic()):
+            self._obey(command)
+
+    def _obey(self, command: Command) -> None:
+        if command == Command.TOGGLE:
+            self._send(Event.RELEASE if self._mine else Event.TAKEOVER)
+        elif command in EVENTS:
+            self._send(EVENTS[command])
+        elif command == Command.RESET:
+            self._ask_for_reset()
+        elif command == Command.RELEASE_STOP:
+            self._call(self._release_stop, Trigger.Request())
+        elif command == Command.QUIT:
+            if self._mine:
+                self._send(Event.RELEASE)
+            self._end(0)
+        elif command == Command.INTERRUPT:
+            self._abandon("interrupted")
+
+    def _send(self, event: Event) -> None:
+        message = OperatorEvent(event=int(event), device=self._parameters.device)
+        message.header.stamp = self._seen
+        self._events.publish(message)
+        self._say(f"sent: {event.name.lower()}")
+
+    def _ask_for_reset(self) -> None:
+        """The policy node ends the episode first; without one the mux is asked itself."""
+        if self.count_publishers("run/status"):
+            self._send(Event.RESET)
+        else:
+            self._call(self._reset, Reset.Request(seed=time.time_ns() >> 20))
+
+    def _call(self, client: Any, request: Any) -> None:
+        if not client.service_is_ready():
+            self._say(f"no service {client.srv_name}: is the mux running?")
+            return
+        future = client.call_async(request)
+        future.add_done_callback(
+            lambda done: self._say(
+                done.result().message or ("done" if done.result().success else "failed")
+            )
+        )
+
+    # -- what leaves
+
+    def _publish_action(self) -> None:
+        if not self._driving:
+            self._keyboard.clear()
+        values = self._keyboard.values(time.monotonic())
+        message = action_to_msg(0, values, Source.HUMAN)
+        message.header.stamp = self._seen
+        self._actions.publish(message)
+
+    def _say(self, text: str) -> None:
+        self._note = (text, time.monotonic() + NOTE_SECONDS)
+
+    def _draw(self) -> None:
+        now = time.monotonic()
+        line = describe(
+            self._mux,
+            self._status,
+            self._parameters.device,
+            self._keyboard.speed,
+            now - self._mux_at,
+        )
+        note, until = self._note
+        self._terminal.show(f"{line} | {note}" if now < until else line)
+
+    # -- the end
+
+    def _abandon(self, why: str) -> None:
+        """Ends without a release: the mux holds the arm for nobody, not for the policy."""
+        if self._mine:
+            self._keyboard.clear()
+            self._publish_action()
+            text = f"{why}: the arm holds; run intervene again to drive on or to release"
+        else:
+            text = f"{why}; this device did not have the arm"
+        self._terminal.say(text)
+        if not self._terminal.alive:
+            self.get_logger().error(text)
+        self._end(1)
+
+    def _end(self, code: int) -> None:
+        for timer in self.timers:
+            timer.cancel()
+        node_main.finish(self, code)
+
+    def close(self) -> None:
+        """Gives the terminal back once the last words have arrived."""
+        self._actions.wait_for_all_acked(ACKNOWLEDGED)
+        self._events.wait_for_all_acked(ACKNOWLEDGED)
+        self._terminal.close()
+
+
+def main() -> None:
+    """Entry point of the program."""
+    node_main.main(Intervene)
+
+
+if __name__ == "__main__":
+    main()

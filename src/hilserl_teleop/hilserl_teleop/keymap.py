@@ -1,0 +1,179 @@
+"""What the keys of a terminal mean, free of terminals and of ROS.
+
+A terminal tells of presses and of their repeats, never of a key's release: a tap moves
+the arm for one tick, and a key that repeats moves it until the repeats end.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+AXES = ("x", "y", "z", "gripper")
+
+# Repeats come at 10 to 40 Hz and bunch up on their way over a network.
+REPEAT_GAP = 0.15
+HOLD = 0.2
+# The mux takes the newest action at its own ticks; of two in a row it takes one for sure.
+GRIPPER_TICKS = 2
+SPEEDS = (0.1, 0.25, 0.5, 0.75, 1.0)
+
+HELP = (
+    "space/t take over or release   r release   w/s forward/back  a/d left/right  "
+    "i/k up/down (or arrows, page keys)   o/c gripper open/close   +/- speed   "
+    "y success  n failure  x discard  R reset   Enter/Esc STOP  g end of stop   q quit"
+)
+
+
+class Command(enum.Enum):
+    """What a key asks for beyond motion."""
+
+    TOGGLE = "toggle"
+    RELEASE = "release"
+    SUCCESS = "success"
+    FAILURE = "failure"
+    DISCARD = "discard"
+    RESET = "reset"
+    STOP = "stop"
+    RELEASE_STOP = "release stop"
+    QUIT = "quit"
+    INTERRUPT = "interrupt"
+
+
+COMMANDS = {
+    " ": Command.TOGGLE,
+    "t": Command.TOGGLE,
+    "r": Command.RELEASE,
+    "y": Command.SUCCESS,
+    "n": Command.FAILURE,
+    "x": Command.DISCARD,
+    "R": Command.RESET,
+    "\r": Command.STOP,
+    "\n": Command.STOP,
+    "\x1b": Command.STOP,
+    "g": Command.RELEASE_STOP,
+    "q": Command.QUIT,
+    "\x03": Command.INTERRUPT,
+}
+
+JOG = {
+    "d": (0, 1.0),
+    "a": (0, -1.0),
+    "w": (1, 1.0),
+    "s": (1, -1.0),
+    "i": (2, 1.0),
+    "k": (2, -1.0),
+    "\x1b[C": (0, 1.0),
+    "\x1b[D": (0, -1.0),
+    "\x1b[A": (1, 1.0),
+    "\x1b[B": (1, -1.0),
+    "\x1b[5~": (2, 1.0),
+    "\x1b[6~": (2, -1.0),
+}
+
+GRIPPER = {"o": 1.0, "c": -1.0}
+
+
+def split(data: bytes) -> tuple[list[str], bytes]:
+    """Splits what a terminal sent into keys.
+
+    Returns:
+        The keys, escape sequences whole, and the beginning of a sequence that has not
+        arrived whole.
+    """
+    keys, i = [], 0
+    while i < len(data):
+        if data[i : i + 1] != b"\x1b":
+            keys.append(chr(data[i]))
+            i += 1
+            continue
+        if data[i + 1 : i + 2] not in (b"[", b"O"):
+            if i + 1 == len(data):
+                return keys, data[i:]
+            keys.append("\x1b")
+            i += 1
+            continue
+        end = i + 2
+        while end < len(data) and not 0x40 <= data[end] <= 0x7E:
+            end += 1
+        if end >= len(data):
+            return keys, data[i:]
+        # Some terminals send arrows as ESC O A where others send ESC [ A.
+        keys.append("\x1b[" + data[i + 2 : end + 1].decode("latin-1"))
+        i = end + 1
+    return keys, b""
+
+
+class KeyboardState:
+    """Turns presses into commands and into the action of each tick.
+
+    Args:
+        speed: share of the fastest motion that a jog key asks for.
+    """
+
+    def __init__(self, speed: float = 0.5) -> None:
+        self.speed = speed
+        self._rest = b""
+        self._pressed = [-np.inf] * 3
+        self._direction = [0.0] * 3
+        self._until = [-np.inf] * 3
+        self._owed = [False] * 3
+        self._gripper = (0.0, 0)
+
+    def feed(self, data: bytes, now: float) -> list[Command]:
+        """Takes what the terminal sent; to be called with b"" too, when nothing came.
+
+        Args:
+            data: bytes as read.
+            now: s, of a steady clock.
+
+        Returns:
+            What was asked for beyond motion, in order.
+        """
+        rest, self._rest = self._rest, b""
+        if not data:
+            # An escape that nothing follows is the key itself.
+            return [Command.STOP] if rest == b"\x1b" else []
+        keys, self._rest = split(rest + data)
+        commands = []
+        for key in keys:
+            if key in COMMANDS:
+                commands.append(COMMANDS[key])
+            else:
+                self._move(key, now)
+        return commands
+
+    def _move(self, key: str, now: float) -> None:
+        if key in JOG:
+            axis, direction = JOG[key]
+            repeats = now - self._pressed[axis] < REPEAT_GAP and direction == self._direction[axis]
+            self._pressed[axis], self._direction[axis] = now, direction
+            self._until[axis] = now + HOLD if repeats else now
+            self._owed[axis] = True
+        elif key in GRIPPER:
+            self._gripper = (GRIPPER[key], GRIPPER_TICKS)
+        elif key in "+=":
+            self.speed = min((s for s in SPEEDS if s > self.speed), default=SPEEDS[-1])
+        elif key in "-_":
+            self.speed = max((s for s in SPEEDS if s < self.speed), default=SPEEDS[0])
+
+    def values(self, now: float) -> NDArray[np.float32]:
+        """The action of this tick: (4,) x, y, z, gripper in [-1, 1]; each tap counts once."""
+        result = np.zeros(len(AXES), np.float32)
+        for axis in range(3):
+            if self._owed[axis] or now <= self._until[axis]:
+                result[axis] = self._direction[axis] * self.speed
+            self._owed[axis] = False
+        direction, left = self._gripper
+        if left > 0:
+            result[3] = direction
+            self._gripper = (direction, left - 1)
+        return result
+
+    def clear(self) -> None:
+        """Forgets motions asked for: they were not meant for whoever drives next."""
+        self._until = [-np.inf] * 3
+        self._owed = [False] * 3
+        self._gripper = (0.0, 0)

@@ -1,0 +1,37 @@
+import pytest
+
+pytest.importorskip("rclpy")
+
+from hilserl_msgs.msg import Arbitration, RunStatus
+from hilserl_teleop.intervene import describe
+
+
+def line(state, age=0.0, status=None, **fields):
+    return describe(Arbitration(state=state, **fields), status, "keyboard", 0.5, age)
+
+
+def test_the_line_of_state_says_who_drives_and_why_the_arm_holds():
+    assert line(Arbitration.POLICY).startswith("policy drives")
+    assert line(Arbitration.HUMAN, device="keyboard").startswith("YOU DRIVE")
+    assert line(Arbitration.HUMAN, device="leader").startswith("leader drives")
+    stopped = line(Arbitration.STOPPED, holding=True, reason="stopped by leader")
+    assert "STOPPED | holds | stopped by leader" in stopped
+
+
+def test_the_countdown_runs_on_between_two_messages():
+    assert "YOU in 1.5 s" in line(
+        Arbitration.HANDOVER, age=0.5, device="keyboard", countdown=2.0, holding=True
+    )
+    assert "YOU in 0.0 s" in line(Arbitration.HANDOVER, age=2.5, device="keyboard", countdown=2.0)
+
+
+def test_a_silent_or_missing_mux_is_said():
+    assert "no mux" in describe(None, None, "keyboard", 0.5, 0.0)
+    assert "silent for 5 s" in line(Arbitration.POLICY, age=5.0)
+
+
+def test_the_run_is_shown():
+    status = RunStatus(phase=RunStatus.TRAIN, episode=7, in_episode=True)
+    assert line(Arbitration.POLICY, status=status).endswith("train episode 7")
+    over = RunStatus(phase=RunStatus.TRAIN, episode=7, last_outcome=1)
+    assert line(Arbitration.POLICY, status=over).endswith("train episode 7 over: success")
