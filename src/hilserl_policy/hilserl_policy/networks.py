@@ -312,16 +312,14 @@ class PolicyNetwork:
         """
         out = self._forward(state)
         arm = self.architecture.arm_dim
-        before = out[:arm]
+        before, logits = out[:arm].copy(), out[2 * arm :].copy()
         if not deterministic:
             assert rng is not None, "a sampled action needs a random generator"
             std = np.exp(np.clip(out[arm : 2 * arm], LOG_STD_LOW, LOG_STD_HIGH))
-            before = before + std * rng.standard_normal(arm, np.float32)
+            before += std * rng.standard_normal(arm, np.float32)
+            logits += rng.gumbel(size=logits.size)  # the largest is a sample of the softmax
         values = np.empty(arm + self.architecture.gripper, np.float32)
         values[:arm] = np.tanh(before)
         if self.architecture.gripper:
-            logits = out[2 * arm :]
-            if not deterministic and rng is not None:
-                logits = logits + rng.gumbel(size=3)  # the largest is a sample of the softmax
             values[arm] = int(np.argmax(logits)) - GRIPPER_STAY
         return values

@@ -1,0 +1,1 @@
+"""The learner: RLPD updates over replayed episodes, its node and its checkpoints."""

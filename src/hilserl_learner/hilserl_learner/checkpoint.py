@@ -1,0 +1,116 @@
+"""The learner's whole state on disk: safetensors, written aside and renamed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from hilserl_core.errors import UserError
+from hilserl_core.run import write_aside
+from hilserl_learner.sac import Sac, State, Trained
+
+FORMAT = "hilserl-learner-1"
+FILE = "learner.safetensors"
+
+
+class CheckpointError(UserError):
+    """A checkpoint is damaged, or belongs to another run."""
+
+
+def _tensors(state: State) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor of a state with a name of its own."""
+    for group, value in state._asdict().items():
+        if not isinstance(value, Trained):
+            yield from ((f"{group}.{name}", tensor) for name, tensor in value.items())
+            continue
+        yield f"{group}.updates", value.updates
+        for part in ("parameters", "first", "second"):
+            for name, tensor in getattr(value, part).items():
+                yield f"{group}.{part}.{name}", tensor
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    length = int.from_bytes(data[:8], "little")
+    return dict(json.loads(data[8 : 8 + length]).get("__metadata__", {}))
+
+
+def write(
+    path: Path, sac: Sac, rng: np.random.Generator, spec: str, progress: dict[str, Any]
+) -> None:
+    """Writes a checkpoint; a crash leaves the old one or the new one.
+
+    Args:
+        path: of the file.
+        sac: networks, optimisers and the generator of noise.
+        rng: of the replay buffer's sampling.
+        spec: hash of the run's observation and action specs.
+        progress: counters to go on from, plain numbers and strings.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    tensors = {name: tensor.contiguous() for name, tensor in _tensors(sac.state)}
+    tensors["generator"] = sac.generator.get_state()
+    metadata = {
+        "format": FORMAT,
+        "spec": spec,
+        "architecture": json.dumps(dataclasses.asdict(sac.architecture)),
+        "progress": json.dumps(progress),
+        "rng": json.dumps(rng.bit_generator.state),
+    }
+    try:
+        write_aside(path, save(tensors, metadata))
+    except OSError as error:
+        raise UserError(f"checkpoint {path} cannot be written: {error.strerror}") from None
+
+
+def read(path: Path, sac: Sac, rng: np.random.Generator, spec: str) -> dict[str, Any]:
+    """Takes a checkpoint up into ``sac`` and ``rng``; returns its progress.
+
+    Raises:
+        CheckpointError: it is damaged, or of another spec or architecture. Nothing has
+            changed then.
+    """
+    try:
+        data = path.read_bytes()
+        metadata, tensors = _metadata(data), load(data)
+    except OSError as error:
+        raise CheckpointError(f"checkpoint {path} cannot be read: {error.strerror}") from None
+    except (SafetensorError, ValueError, AttributeError):
+        raise CheckpointError(
+            f"checkpoint {path} is damaged: delete it to learn anew from the run's episodes"
+        ) from None
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(
+            f"checkpoint {path} has format '{metadata.get('format')}', not {FORMAT}: delete it "
+            "to learn anew from the run's episodes"
+        )
+    if metadata["spec"] != spec:
+        raise CheckpointError(
+            f"checkpoint {path} is of spec {metadata['spec']}, this run of {spec}: choose "
+            "another run name, or the same task, observation and action space"
+        )
+    own = {**dict(_tensors(sac.state)), "generator": sac.generator.get_state()}
+    odd = sorted(set(own) ^ set(tensors)) or sorted(
+        name for name, tensor in own.items() if tensors[name].shape != tensor.shape
+    )
+    if odd:
+        raise CheckpointError(
+            f"checkpoint {path} holds networks of another shape ({odd[0]}): resume with the "
+            "settings it was made with, or delete it"
+        )
+    with torch.no_grad():
+        for name, tensor in _tensors(sac.state):
+            tensor.copy_(tensors[name])
+    sac.generator.set_state(tensors["generator"])
+    rng.bit_generator.state = json.loads(metadata["rng"])
+    return dict(json.loads(metadata["progress"]))

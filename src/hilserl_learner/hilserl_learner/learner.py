@@ -1,0 +1,193 @@
+"""What the learner does when: cloning, critics first, then updates as steps arrive."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from hilserl_core.spec import ActionSpec, ObservationSpec
+from hilserl_core.step import Phase, Source
+from hilserl_learner import checkpoint
+from hilserl_learner.experience import Experience
+from hilserl_learner.parameters import LearnerParameters
+from hilserl_learner.sac import ACTOR_METRICS, CRITIC_METRICS, Sac
+from hilserl_policy.networks import Architecture
+from hilserl_policy.weights import encode
+from hilserl_replay.buffer import ReplayBuffer
+
+WAITING, CLONING, WARM_UP, TRAINING = "waiting", "behaviour_cloning", "critic_warmup", "training"
+CLONED = "cloned"
+QUIET = 0.3  # s without a step after which the demonstrations are taken to be complete
+PEOPLE = (0.0, 1.0, 1.0)
+"""Shares of a batch without the policy's own steps, in the order of Source."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A version of the actor, ready to be sent."""
+
+    version: int
+    data: bytes
+
+
+class Learner:
+    """The learner without ROS: steps in, policies out, one unit of ``work`` at a time.
+
+    ``experience.add`` and ``phase`` may come from another thread than ``work``.
+
+    Args:
+        parameters: the node's.
+        observation, action: the run's specs.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        parameters: LearnerParameters,
+        observation: ObservationSpec,
+        action: ActionSpec,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        p = parameters
+        architecture = Architecture(
+            observation.state_dim, action.arm_dim, action.gripper, p.hidden, p.activation
+        )
+        self.parameters = p
+        self.sac = Sac(architecture, p, p.seed)
+        self.buffer = ReplayBuffer(
+            p.capacity,
+            observation.state_dim,
+            action.arm_dim,
+            batch_size=p.batch_size,
+            weights=(p.policy_weight, p.human_weight, p.offline_weight),
+            n_step=p.n_step,
+            discount=p.discount,
+            stop_at_source_change=p.stop_at_source_change,
+            seed=p.seed,
+        )
+        self.experience = Experience(self.buffer, observation, action, p.gripper_penalty)
+        self.phase: Phase | None = None  # the run's; None until it is known
+        self.stage = WAITING
+        self.updates = 0  # of the critics
+        self.version = 0
+        self.policy: Policy | None = None  # the newest
+        self.last_step = -QUIET
+        self._clock = clock
+        self._cloned = 0
+        self._critic = torch.zeros(len(CRITIC_METRICS))
+        self._actor = torch.zeros(len(ACTOR_METRICS))
+        self._checkpointed = clock()
+
+    # -- resuming
+
+    @property
+    def checkpoint_path(self) -> Path:
+        return Path(self.parameters.run) / "checkpoints" / checkpoint.FILE
+
+    def resume(self) -> bool:
+        """Goes on from the run's checkpoint, if it has one; the episodes are in already."""
+        if not self.checkpoint_path.exists():
+            return False
+        progress = checkpoint.read(
+            self.checkpoint_path, self.sac, self.buffer.rng, self.experience.spec
+        )
+        self.updates = int(progress["updates"])
+        self.stage = str(progress["stage"])
+        # What was published after the checkpoint was written may have acted since.
+        self.version = max(int(progress["version"]), self.experience.policy_version)
+        self._publish()
+        return True
+
+    def save(self) -> None:
+        """Writes a checkpoint; before the first policy there is nothing worth it."""
+        if self.policy is None:
+            return
+        progress = {"updates": self.updates, "stage": self.stage, "version": self.version}
+        checkpoint.write(
+            self.checkpoint_path, self.sac, self.buffer.rng, self.experience.spec, progress
+        )
+
+    # -- learning
+
+    @property
+    def owed(self) -> float:
+        """Critic updates that the steps received so far ask for and that are not yet made."""
+        p = self.parameters
+        return p.critic_warmup + p.utd_ratio * self.experience.training_steps - self.updates
+
+    def work(self) -> bool:
+        """Does one thing that is due; returns False where nothing is."""
+        self._checkpoint_if_due()
+        if self.stage == WAITING:
+            return self._begin()
+        if self.stage == CLONING:
+            self._clone()
+            return True
+        if self.stage == CLONED or self.owed < 1 or not len(self.buffer):
+            return False
+        self._update()
+        return True
+
+    def _begin(self) -> bool:
+        """Starts once the demonstrations are complete."""
+        recording = self.phase in (None, Phase.RECORD) or self.experience.in_episode
+        if recording or self._clock() - self.last_step < QUIET:
+            return False
+        people = self.buffer.count(Source.OFFLINE) + self.buffer.count(Source.HUMAN)
+        if people and self.parameters.cloning_steps:
+            self.stage = CLONING
+        else:
+            self._cloning_done()
+        return True
+
+    def _clone(self) -> None:
+        steps = self.parameters.cloning_steps
+        if self._cloned < steps:
+            self._actor[1:2] = self.sac.cloning_update(self.buffer.sample(PEOPLE))
+            self._cloned += 1
+        if self._cloned >= steps:
+            self._cloning_done()
+
+    def _cloning_done(self) -> None:
+        self.sac.restart_actor_optimiser()
+        alone = self.parameters.algorithm == "bc"
+        self.stage = CLONED if alone else WARM_UP
+        self._publish()
+        self.save()
+
+    def _update(self) -> None:
+        p = self.parameters
+        self._critic = self.sac.critic_update(self.buffer.sample())
+        self.updates += 1
+        if self.updates <= p.critic_warmup:
+            return
+        self.stage = TRAINING
+        if self.updates % p.critic_updates_per_actor == 0:
+            self._actor = self.sac.actor_update(self.buffer.sample())
+        if self.updates % p.publish_updates == 0:
+            self._publish()
+
+    def _publish(self) -> None:
+        self.version += 1
+        data = encode(
+            self.sac.state.actor.parameters,
+            self.sac.architecture,
+            self.experience.spec,
+            self.version,
+        )
+        self.policy = Policy(self.version, data)
+
+    def _checkpoint_if_due(self) -> None:
+        if self._clock() - self._checkpointed >= self.parameters.checkpoint_seconds:
+            self._checkpointed = self._clock()
+            self.save()
+
+    def metrics(self) -> dict[str, float]:
+        """How the last updates went."""
+        names = (*CRITIC_METRICS, *ACTOR_METRICS)
+        values = torch.cat((self._critic, self._actor)).tolist()
+        return dict(zip(names, values, strict=True))

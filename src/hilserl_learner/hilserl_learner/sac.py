@@ -1,0 +1,277 @@
+"""RLPD: soft actor-critic with an ensemble of critics, on human and own experience.
+
+The update functions take tensors and change tensors in place; they hold no Python branch
+on data, and randomness comes in as an argument.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hilserl_core.step import Source
+from hilserl_learner.parameters import AlgorithmParameters
+from hilserl_policy.networks import (
+    ActionDistribution,
+    Architecture,
+    Parameters,
+    actor_forward,
+    critic_forward,
+    init_actor,
+    init_critics,
+)
+from hilserl_replay.buffer import Batch
+
+ADAM_BETA1, ADAM_BETA2, ADAM_EPSILON = 0.9, 0.999, 1e-8
+
+CRITIC_METRICS = ("critic_loss", "q", "target_q")
+ACTOR_METRICS = ("actor_loss", "cloning_error", "entropy", "gripper_entropy", "temperature")
+
+
+class Trained(NamedTuple):
+    """Parameters with the state of their Adam optimiser.
+
+    Attributes:
+        parameters: what is learned.
+        first, second: running means of gradient and squared gradient.
+        updates: () float32, made so far.
+    """
+
+    parameters: Parameters
+    first: Parameters
+    second: Parameters
+    updates: Tensor
+
+    @classmethod
+    def start(cls, parameters: Parameters) -> Trained:
+        first = {name: torch.zeros_like(value) for name, value in parameters.items()}
+        second = {name: torch.zeros_like(value) for name, value in parameters.items()}
+        return cls(parameters, first, second, torch.zeros(()))
+
+
+class State(NamedTuple):
+    """Everything that learning changes."""
+
+    actor: Trained
+    critic: Trained
+    target: Parameters
+    temperature: Trained  # "raw" (2,): arm and gripper, before the softplus
+
+
+def adam(trained: Trained, gradient: Sequence[Tensor], learning_rate: float) -> None:
+    """One Adam step, in place; ``gradient`` in the order of the parameters."""
+    trained.updates.add_(1)
+    torch._fused_adam_(
+        list(trained.parameters.values()),
+        list(gradient),
+        list(trained.first.values()),
+        list(trained.second.values()),
+        [],
+        [trained.updates] * len(gradient),
+        lr=learning_rate,
+        beta1=ADAM_BETA1,
+        beta2=ADAM_BETA2,
+        weight_decay=0.0,
+        eps=ADAM_EPSILON,
+        amsgrad=False,
+        maximize=False,
+    )
+
+
+def gradients(
+    loss: Callable[[Parameters], tuple[Tensor, Any]], parameters: Parameters
+) -> tuple[tuple[Tensor, ...], Tensor, Any]:
+    """The gradient of a loss in the order of the parameters, its value, and what comes with it."""
+    with torch.enable_grad():
+        leaves = {name: value.detach().requires_grad_() for name, value in parameters.items()}
+        value, other = loss(leaves)
+        return torch.autograd.grad(value, list(leaves.values())), value.detach(), other
+
+
+def _taken(values: Tensor, gripper: Tensor) -> Tensor:
+    """Of (..., choices, batch), the row of each sample's gripper choice: (..., batch)."""
+    if values.shape[-2] == 1:  # no gripper
+        return values[..., 0, :]
+    choices = torch.arange(values.shape[-2])[:, None]
+    # A sum over three rows instead of a gather: its gradient is a product, not a scatter.
+    return (values * (choices == gripper)).sum(-2)
+
+
+class Sac:
+    """The update, for one architecture and one set of settings.
+
+    Args:
+        architecture: of actor and critics.
+        settings: everything else.
+        seed: of the networks' first parameters and of the noise.
+    """
+
+    def __init__(self, architecture: Architecture, settings: AlgorithmParameters, seed: int = 0):
+        self.architecture = architecture
+        self.settings = settings
+        self.generator = torch.Generator().manual_seed(seed)
+        actor = init_actor(architecture, settings.initial_std, self.generator)
+        critic = init_critics(architecture, settings.critics, self.generator)
+        raw = torch.full((2,), math.log(math.expm1(settings.initial_temperature)))
+        self.state = State(
+            Trained.start(actor),
+            Trained.start(critic),
+            {name: value.clone() for name, value in critic.items()},
+            Trained.start({"raw": raw}),
+        )
+        self._target_entropy = torch.tensor(
+            [settings.target_entropy * architecture.arm_dim, settings.gripper_target_entropy]
+        )
+        self._noise = torch.zeros(architecture.arm_dim, settings.batch_size)
+        self._subset = torch.arange(min(settings.target_subset, settings.critics))
+
+    # The algorithm: losses, and the updates that descend them.
+
+    def critic_target(self, state: State, batch: Batch, noise: Tensor, subset: Tensor) -> Tensor:
+        """The value that critics learn for each sample, (batch,).
+
+        The expectation over the gripper's choices is exact; the minimum over the subset
+        of target critics is taken choice by choice.
+        """
+        arch, settings = self.architecture, self.settings
+        policy = actor_forward(state.actor.parameters, batch.next_state, arch)
+        action, log_density = policy.sample(noise)
+        target = state.target
+        if settings.target_subset < settings.critics:
+            target = {name: value[subset] for name, value in target.items()}
+        q = critic_forward(target, batch.next_state, action, arch).amin(0)
+        probability = policy.gripper_log_probability.exp()
+        value = (probability * q).sum(0)
+        if settings.backup_entropy:
+            alpha = F.softplus(state.temperature.parameters["raw"])
+            gripper_entropy = -(probability * policy.gripper_log_probability).sum(0)
+            value = value - alpha[0] * log_density + alpha[1] * gripper_entropy
+        return batch.reward + batch.discount * value
+
+    def update_critic(self, state: State, batch: Batch, noise: Tensor, subset: Tensor) -> Tensor:
+        """Moves every critic towards the target; returns CRITIC_METRICS."""
+        target = self.critic_target(state, batch, noise, subset)
+
+        def loss(parameters: Parameters) -> tuple[Tensor, Tensor]:
+            q = critic_forward(parameters, batch.state, batch.action, self.architecture)
+            q = _taken(q, batch.gripper)  # (ensemble, batch)
+            return (q - target).square().mean(1).sum(0), q.detach()
+
+        gradient, value, q = gradients(loss, state.critic.parameters)
+        adam(state.critic, gradient, self.settings.learning_rate)
+        return torch.stack((value / self.settings.critics, q.mean(), target.mean()))
+
+    def update_targets(self, state: State) -> None:
+        """Moves the target critics a little towards the critics."""
+        torch._foreach_lerp_(
+            list(state.target.values()),
+            list(state.critic.parameters.values()),
+            self.settings.polyak,
+        )
+
+    def _cloning_errors(self, policy: ActionDistribution, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Mean squared error of the arm and cross-entropy of the gripper on people's steps."""
+        people = (batch.source != int(Source.POLICY)).float()
+        share = people / people.sum().clamp(min=1.0)
+        arm = (share * (policy.arm - batch.action).square().mean(1)).sum()
+        log_probability = _taken(policy.gripper_log_probability, batch.gripper)
+        return arm, -(share * log_probability).sum()
+
+    def update_actor(self, state: State, batch: Batch, noise: Tensor) -> Tensor:
+        """Moves the actor towards valuable, random and human actions.
+
+        Returns:
+            (4,): loss, cloning error of the arm, entropy of arm and of gripper.
+        """
+        settings, arch = self.settings, self.architecture
+        alpha = F.softplus(state.temperature.parameters["raw"])
+
+        def loss(parameters: Parameters) -> tuple[Tensor, tuple[Tensor, ...]]:
+            policy = actor_forward(parameters, batch.state, arch)
+            action, log_density = policy.sample(noise)
+            q = critic_forward(state.critic.parameters, batch.state, action, arch).mean(0)
+            log_probability = policy.gripper_log_probability
+            probability = log_probability.exp()
+            gripper_entropy = -(probability * log_probability).sum(0)
+            arm, gripper = self._cloning_errors(policy, batch)
+            value = alpha[0] * log_density - alpha[1] * gripper_entropy - (probability * q).sum(0)
+            total = (
+                value.mean()
+                + settings.cloning_weight * arm
+                + settings.gripper_cloning_weight * gripper
+            )
+            return total, (
+                arm.detach(),
+                -log_density.detach().mean(),
+                gripper_entropy.detach().mean(),
+            )
+
+        gradient, value, metrics = gradients(loss, state.actor.parameters)
+        adam(state.actor, gradient, settings.learning_rate)
+        return torch.stack((value, *metrics))
+
+    def update_temperature(self, state: State, entropy: Tensor) -> Tensor:
+        """Moves the temperatures so that ``entropy`` (2,) comes to its target; returns the arm's.
+
+        The gripper has a temperature of its own: its entropy, of a choice, is bounded and
+        positive, the arm's, of a density, is neither, and one weight cannot balance both.
+        """
+        raw = state.temperature.parameters["raw"]
+        # The gradient of softplus(raw) * (entropy - target).
+        gradient = torch.sigmoid(raw) * (entropy - self._target_entropy)
+        adam(state.temperature, (gradient,), self.settings.temperature_learning_rate)
+        return F.softplus(raw[:1])
+
+    def update_by_cloning(self, state: State, batch: Batch) -> Tensor:
+        """Moves the actor towards people's actions alone; returns the (1,) loss."""
+
+        def loss(parameters: Parameters) -> tuple[Tensor, None]:
+            policy = actor_forward(parameters, batch.state, self.architecture)
+            arm, gripper = self._cloning_errors(policy, batch)
+            return arm + 0.1 * gripper, None
+
+        gradient, value, _ = gradients(loss, state.actor.parameters)
+        adam(state.actor, gradient, self.settings.cloning_learning_rate)
+        return value[None]
+
+    # What callers use.
+
+    @torch.no_grad()
+    def critic_update(self, batch: Batch) -> Tensor:
+        """One update of critics and targets; returns CRITIC_METRICS as a tensor."""
+        settings = self.settings
+        self._noise.normal_(generator=self.generator)
+        if settings.target_subset < settings.critics:
+            order = torch.randperm(settings.critics, generator=self.generator)
+            self._subset.copy_(order[: settings.target_subset])
+        metrics = self.update_critic(self.state, batch, self._noise, self._subset)
+        self.update_targets(self.state)
+        return metrics
+
+    @torch.no_grad()
+    def actor_update(self, batch: Batch) -> Tensor:
+        """One update of actor and temperatures; returns ACTOR_METRICS as a tensor."""
+        self._noise.normal_(generator=self.generator)
+        metrics = self.update_actor(self.state, batch, self._noise)
+        return torch.cat((metrics, self.update_temperature(self.state, metrics[2:])))
+
+    @torch.no_grad()
+    def update(self, batch: Batch) -> Tensor:
+        """One full update; returns CRITIC_METRICS and ACTOR_METRICS as a tensor."""
+        return torch.cat((self.critic_update(batch), self.actor_update(batch)))
+
+    def restart_actor_optimiser(self) -> None:
+        """Forgets the optimiser's running means, which another loss has filled."""
+        for tensor in (*self.state.actor.first.values(), *self.state.actor.second.values()):
+            tensor.zero_()
+        self.state.actor.updates.zero_()
+
+    @torch.no_grad()
+    def cloning_update(self, batch: Batch) -> Tensor:
+        """One update of the actor by behaviour cloning; returns its loss, (1,)."""
+        return self.update_by_cloning(self.state, batch)

@@ -1,0 +1,195 @@
+"""One update against a loop over plain modules, and the parts of it one by one."""
+
+import copy
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from hilserl_core.step import Source
+from hilserl_learner.parameters import AlgorithmParameters
+from hilserl_learner.sac import Sac, Trained, adam
+from hilserl_policy.networks import Architecture
+from hilserl_replay.buffer import Batch
+
+STATE, ARM, BATCH = 6, 3, 12
+SETTINGS = AlgorithmParameters(
+    hidden=(16, 16), batch_size=BATCH, backup_entropy=True, initial_temperature=0.2
+)
+
+
+def _sac(**changes) -> Sac:
+    settings = replace(SETTINGS, **changes)
+    arch = Architecture(STATE, ARM, True, settings.hidden, settings.activation)
+    sac = Sac(arch, settings, seed=5)
+    generator = torch.Generator().manual_seed(9)
+    for group in (sac.state.actor.parameters, sac.state.critic.parameters, sac.state.target):
+        for value in group.values():
+            value.add_(0.2 * torch.randn(value.shape, generator=generator))
+    return sac
+
+
+def _batch() -> Batch:
+    g = torch.Generator().manual_seed(1)
+    return Batch(
+        state=torch.randn(BATCH, STATE, generator=g),
+        action=torch.rand(BATCH, ARM, generator=g) * 2 - 1,
+        gripper=torch.randint(0, 3, (BATCH,), generator=g),
+        reward=torch.randn(BATCH, generator=g),
+        discount=torch.tensor([0.9, 0.0, 0.81] * 4),
+        next_state=torch.randn(BATCH, STATE, generator=g),
+        source=torch.tensor([0, 1, 2] * 4),
+    )
+
+
+def _net(parameters, head, x, activation):
+    """One plain network: (batch, in) to (batch, out)."""
+    for layer in range(2):
+        x = x @ parameters[f"{layer}.weight"][head] + parameters[f"{layer}.bias"][head]
+        x = getattr(torch, activation)(F.layer_norm(x, x.shape[-1:]))
+    return x @ parameters["out.weight"][head].T + parameters["out.bias"][head].T
+
+
+def _distribution(parameters, state, activation):
+    out = _net(parameters, 0, state, activation)
+    normal = torch.distributions.Normal(out[:, :ARM], out[:, ARM : 2 * ARM].exp())
+    gripper = torch.distributions.Categorical(logits=out[:, 2 * ARM :])
+    return normal, gripper
+
+
+def _sample(normal, noise):
+    before = normal.mean + normal.stddev * noise.T
+    squash = torch.log1p(-torch.tanh(before).square() + 1e-12)
+    return torch.tanh(before), (normal.log_prob(before) - squash).sum(1)
+
+
+def _optimise(parameters, loss_of, rate):
+    """torch.optim's Adam on a copy of the parameters."""
+    leaves = {name: value.clone().requires_grad_() for name, value in parameters.items()}
+    optimiser = torch.optim.Adam(leaves.values(), lr=rate)
+    loss_of(leaves).backward()
+    optimiser.step()
+    return {name: value.detach() for name, value in leaves.items()}
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+@pytest.mark.parametrize(("critics", "subset"), [(2, [0, 1]), (10, [7, 2])])
+def test_one_update_is_that_of_a_loop_over_plain_networks(critics, subset, activation):
+    sac = _sac(critics=critics, target_subset=2, activation=activation)
+    before, batch = copy.deepcopy(sac.state), _batch()
+    alpha = F.softplus(before.temperature.parameters["raw"])
+    noise = torch.randn(2, ARM, BATCH, generator=torch.Generator().manual_seed(2))
+    chosen = batch.gripper[:, None]
+
+    with torch.no_grad():
+        sac.update_critic(sac.state, batch, noise[0], torch.tensor(subset))
+        sac.update_targets(sac.state)
+        new_critic = copy.deepcopy(sac.state.critic.parameters)
+        entropy = sac.update_actor(sac.state, batch, noise[1])[2:]
+        sac.update_temperature(sac.state, entropy)
+
+    with torch.no_grad():
+        normal, gripper = _distribution(before.actor.parameters, batch.next_state, activation)
+        action, log_density = _sample(normal, noise[0])
+        x = torch.cat((batch.next_state, action), 1)
+        q = torch.stack([_net(before.target, head, x, activation) for head in subset])
+        value = (gripper.probs * q.min(0).values).sum(1)
+        value += alpha[1] * gripper.entropy() - alpha[0] * log_density
+        target = batch.reward + batch.discount * value
+
+    def critic_loss(parameters):
+        x = torch.cat((batch.state, batch.action), 1)
+        losses = [
+            (_net(parameters, head, x, activation).gather(1, chosen)[:, 0] - target).square().mean()
+            for head in range(critics)
+        ]
+        return sum(losses)
+
+    expected = _optimise(before.critic.parameters, critic_loss, SETTINGS.learning_rate)
+    for name, value in expected.items():
+        torch.testing.assert_close(sac.state.critic.parameters[name], value, rtol=1e-4, atol=2e-5)
+        polyak = before.target[name] + 0.005 * (new_critic[name] - before.target[name])
+        torch.testing.assert_close(sac.state.target[name], polyak)
+
+    def actor_loss(parameters):
+        normal, gripper = _distribution(parameters, batch.state, activation)
+        action, log_density = _sample(normal, noise[1])
+        x = torch.cat((batch.state, action), 1)
+        q = torch.stack([_net(new_critic, head, x, activation) for head in range(critics)]).mean(0)
+        value = alpha[0] * log_density - alpha[1] * gripper.entropy() - (gripper.probs * q).sum(1)
+        people = batch.source != Source.POLICY
+        arm = (torch.tanh(normal.mean) - batch.action)[people].square().mean()
+        choice = -gripper.log_prob(batch.gripper)[people].mean()
+        cloning = SETTINGS.cloning_weight * arm + SETTINGS.gripper_cloning_weight * choice
+        return value.mean() + cloning
+
+    expected = _optimise(before.actor.parameters, actor_loss, SETTINGS.learning_rate)
+    for name, value in expected.items():
+        torch.testing.assert_close(sac.state.actor.parameters[name], value, rtol=1e-4, atol=2e-5)
+
+    def temperature_loss(parameters):
+        aim = torch.tensor([-0.5 * ARM, SETTINGS.gripper_target_entropy])
+        return (F.softplus(parameters["raw"]) * (entropy - aim)).sum()
+
+    expected = _optimise(before.temperature.parameters, temperature_loss, 3e-4)
+    torch.testing.assert_close(sac.state.temperature.parameters["raw"], expected["raw"])
+
+
+def test_adam_is_torchs_over_many_steps():
+    start = {"a": torch.randn(4, 3), "b": torch.randn(2)}
+    trained = Trained.start({name: value.clone() for name, value in start.items()})
+    leaves = [value.clone().requires_grad_() for value in start.values()]
+    reference = torch.optim.Adam(leaves, lr=0.01)
+    for _ in range(20):
+        gradient = [torch.randn_like(leaf) for leaf in leaves]
+        adam(trained, gradient, 0.01)
+        for leaf, g in zip(leaves, gradient, strict=True):
+            leaf.grad = g
+        reference.step()
+    for mine, theirs in zip(trained.parameters.values(), leaves, strict=True):
+        torch.testing.assert_close(mine, theirs.detach(), rtol=1e-4, atol=1e-5)
+
+
+def test_the_random_subset_changes_and_stays_within_the_ensemble():
+    sac, seen = _sac(critics=10, target_subset=2), set()
+    for _ in range(40):
+        sac.critic_update(_batch())
+        pair = tuple(sorted(sac._subset.tolist()))
+        assert pair[0] != pair[1]
+        seen |= set(pair)
+    assert seen == set(range(10))
+
+
+def test_the_policys_own_steps_are_not_cloned():
+    sac, batch = _sac(), _batch()
+    own = batch._replace(source=torch.zeros(BATCH, dtype=torch.int64))
+    before = copy.deepcopy(sac.state.actor.parameters)
+    sac.cloning_update(own)
+    for name, value in before.items():
+        assert torch.equal(sac.state.actor.parameters[name], value)
+
+
+def test_cloning_finds_the_demonstrated_action():
+    sac, batch = _sac(), _batch()
+    people = batch._replace(source=torch.full((BATCH,), int(Source.OFFLINE)))
+    losses = [sac.cloning_update(people).item() for _ in range(400)]
+    assert losses[-1] < 0.1 * losses[0]
+
+
+@pytest.mark.parametrize(("entropy", "sign"), [(5.0, -1), (-5.0, 1)])
+def test_the_temperature_falls_where_entropy_is_above_its_aim(entropy, sign):
+    sac = _sac()
+    start = sac.state.temperature.parameters["raw"].clone()
+    with torch.no_grad():
+        for _ in range(10):
+            sac.update_temperature(sac.state, torch.tensor([entropy, entropy]))
+    assert (torch.sign(sac.state.temperature.parameters["raw"] - start) == sign).all()
+    assert math.isclose(F.softplus(start)[0].item(), 0.2, rel_tol=1e-5)
+
+
+def test_the_same_seed_learns_the_same():
+    a, b = _sac(), _sac()
+    for _ in range(3):
+        assert torch.equal(a.update(_batch()), b.update(_batch()))
