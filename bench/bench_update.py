@@ -1,0 +1,139 @@
+"""Times one full update of the learner beside its matrix products alone.
+
+The twin makes the products that the update makes, on tensors of the same shapes and
+layouts, into memory that is already there; update and twin take turns, so that what
+else runs on the machine weighs on both.
+
+    python bench/bench_update.py --threads 1
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from hilserl_learner.parameters import AlgorithmParameters
+from hilserl_learner.sac import Sac
+from hilserl_policy.networks import Architecture
+from hilserl_replay.buffer import ReplayBuffer
+
+STATE_DIM, ARM_DIM = 36, 3
+PRODUCTS = ("mm", "addmm", "bmm", "baddbmm")
+
+
+class _Products(TorchDispatchMode):
+    """Notes the operands of every matrix product."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operands: list[tuple[Tensor, Tensor]] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func.overloadpacket.__name__ in PRODUCTS:
+            self.operands.append(args[-2:])  # type: ignore[arg-type]
+        return func(*args, **(kwargs or {}))
+
+
+def _like(tensor: Tensor) -> Tensor:
+    """Random numbers in the layout of ``tensor``, expanded and transposed as it is."""
+    storage = torch.randn(tensor.untyped_storage().nbytes() // 4)
+    return storage.as_strided(tensor.shape, tensor.stride(), tensor.storage_offset())
+
+
+def products_of(update: Callable[[], object]) -> Callable[[], None]:
+    """A function that makes the matrix products of ``update``, and nothing else."""
+    with _Products() as seen:
+        update()
+    calls = []
+    for left, right in seen.operands:
+        a, b = _like(left), _like(right)
+        calls.append((torch.bmm if a.dim() == 3 else torch.mm, a, b, a @ b))
+
+    def twin() -> None:
+        for product, a, b, out in calls:
+            product(a, b, out=out)
+
+    return twin
+
+
+def full_update(critics: int, subset: int, hidden: int = 256) -> Callable[[], object]:
+    """One update of critics, actor, temperatures and targets on a batch of 256."""
+    settings = AlgorithmParameters(
+        critics=critics, target_subset=subset, hidden=(hidden, hidden), batch_size=256
+    )
+    sac = Sac(
+        Architecture(STATE_DIM, ARM_DIM, True, settings.hidden, settings.activation), settings
+    )
+    buffer = ReplayBuffer(2000, STATE_DIM, ARM_DIM, n_step=3)
+    rng = np.random.default_rng(0)
+    for _ in range(15):
+        buffer.add_episode(
+            rng.normal(size=(101, STATE_DIM)).astype(np.float32),
+            rng.uniform(-1, 1, (100, ARM_DIM)).astype(np.float32),
+            rng.integers(0, 3, 100),
+            np.zeros(100, np.float32),
+            rng.integers(0, 3, 100),
+            terminal=True,
+        )
+    batch = buffer.sample()
+    return lambda: sac.update(batch)
+
+
+def compare(
+    update: Callable[[], object], twin: Callable[[], None], repeats: int
+) -> tuple[float, float]:
+    """Median seconds of each, taking turns."""
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for i in range(repeats + 5):
+        for function, times in zip((update, twin), seconds, strict=True):
+            start = time.perf_counter()
+            function()
+            if i >= 5:  # the first ones warm caches
+                times.append(time.perf_counter() - start)
+    return statistics.median(seconds[0]), statistics.median(seconds[1])
+
+
+def rows(repeats: int = 200) -> list[dict[str, Any]]:
+    """``update_state_2`` and ``update_state_10``, each against its matrix products."""
+    result = []
+    with torch.no_grad():
+        for critics in (2, 10):
+            update = full_update(critics, subset=2)
+            mine, products = compare(update, products_of(update), repeats)
+            result.append(
+                {
+                    "name": f"update_state_{critics}",
+                    "value": round(1e3 * mine, 3),
+                    "unit": "ms",
+                    "compared_to": round(1e3 * products, 3),
+                    "ratio": round(mine / products, 3),
+                }
+            )
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--threads", type=int, default=1, help="of torch")
+    parser.add_argument("--repeats", type=int, default=200, help="updates timed")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    for row in rows(options.repeats):
+        print(
+            f"{row['name']:16} {row['value']:8.2f} {row['unit']}, its matrix products "
+            f"{row['compared_to']:8.2f}, ratio {row['ratio']:.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
