@@ -22,9 +22,13 @@ COMMAND = QoSProfile(
 """Commands: each is delivered, and only the newest is worth executing."""
 
 STEPS = QoSProfile(
-    reliability=ReliabilityPolicy.RELIABLE, history=HistoryPolicy.KEEP_LAST, depth=2000
+    reliability=ReliabilityPolicy.RELIABLE,
+    history=HistoryPolicy.KEEP_LAST,
+    depth=500,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
 )
-"""Steps: none may be lost while a subscriber is busy."""
+"""Steps: none may be lost while a subscriber is busy, nor while it starts anew. Whoever takes
+them drops those it has seen."""
 
 LATCHED = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,

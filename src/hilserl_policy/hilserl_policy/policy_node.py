@@ -52,6 +52,9 @@ from hilserl_policy.schedule import EpisodeSummary, Schedule, intervention_rate,
 HOUSEKEEPING = 0.1
 """s of wall-clock time between two looks at what is due."""
 
+RETRY = 0.5
+"""s of wall-clock time between a reset that failed and the next."""
+
 
 class PolicyNode(Node):
     """Ticks at the simulator's frames (lockstep) or by a timer, and emits steps."""
@@ -322,7 +325,7 @@ class PolicyNode(Node):
     def _retry(self, reason: str) -> None:
         self.get_logger().warning(f"{reason}; trying again")
         self._resetting = None
-        self._not_before = time.monotonic() + 1.0
+        self._not_before = time.monotonic() + RETRY
 
     def _abort(self, reason: str) -> None:
         """Gives the episode up; what was complete is kept."""
@@ -349,7 +352,8 @@ class PolicyNode(Node):
             policy_version=self._actor.version,
         )
         self._waited = now
-        self._next[Phase.EVALUATE if phase == Phase.EVALUATE else Phase.TRAIN] = number + 1
+        if loop.newest >= 0 or loop.steps:  # An episode that never began leaves its number free.
+            self._next[Phase.EVALUATE if phase == Phase.EVALUATE else Phase.TRAIN] = number + 1
         self._last_outcome = int(loop.outcome)
         known = len(self._schedule.evaluations)
         self._run.append("history", summary.record())

@@ -209,7 +209,8 @@ class Schedule:
         recent = self.recent
         if self._since_evaluation < WINDOW or len(recent) < WINDOW:
             return False
-        if success_rate(recent) < self._p.training_success:
+        alone = statistics.fmean(e.success and not e.human_steps for e in recent)
+        if alone < self._p.training_success:
             return False
         if intervention_rate(recent) >= self._p.target_intervention:
             return False

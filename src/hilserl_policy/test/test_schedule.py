@@ -8,7 +8,7 @@ from hilserl_policy.schedule import EpisodeSummary, Schedule
 
 
 def parameters(**changes):
-    defaults = dict(demos=2, train_minutes=10.0, evaluation_episodes=10, target_success=0.9)
+    defaults = {"demos": 2, "train_minutes": 10.0, "evaluation_episodes": 10, "target_success": 0.9}
     return PolicyParameters(**{**defaults, **changes})
 
 

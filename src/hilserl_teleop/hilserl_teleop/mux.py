@@ -63,6 +63,9 @@ class _Proposal:
 class Mux:
     """Pairs what arrives into ticks and turns decisions into commands.
 
+    Attributes:
+        waits_for: devices whose action each lockstep tick waits for.
+
     Args:
         spec: the run's action space.
         mapping: turns actions into joint commands.
@@ -100,7 +103,7 @@ class Mux:
             tolerance=tolerance,
             clock=(lambda: self._tick_time) if lockstep else clock,
         )
-        self._waits_for = [d.name for d in devices if d.lockstep] if lockstep else []
+        self.waits_for = [d.name for d in devices if d.lockstep] if lockstep else []
         self._events: list[tuple[int, int, str, Event]] = []
         self._sequence = itertools.count()
         self._proposal: _Proposal | None = None
@@ -126,7 +129,7 @@ class Mux:
 
     def device_action(self, name: str, stamp: int, values: ArrayLike) -> Output | None:
         """A device's action for the observation of ``stamp`` (ns)."""
-        if name in self._waits_for:
+        if name in self.waits_for:
             self._device_actions[name] = (stamp, values)
             return self._tick()
         first = self.arbitration.drive(name, values)
@@ -139,7 +142,7 @@ class Mux:
     def event(self, name: str, event: Event, stamp: int = 0) -> None:
         """What the operator at a device decided, having seen the frame of ``stamp`` (ns)."""
         # A stop acts at once: a person's safety comes before a run that can be repeated.
-        if name in self._waits_for and event != Event.STOP:
+        if name in self.waits_for and event != Event.STOP:
             heapq.heappush(self._events, (stamp, next(self._sequence), name, event))
         else:
             self._apply(name, event)
@@ -234,7 +237,7 @@ class Mux:
 
     def _lockstep_ready(self, stamp: int) -> bool:
         """Whether the tick can run; if so events and device actions have been taken in."""
-        actions = [self._device_actions.get(name) for name in self._waits_for]
+        actions = [self._device_actions.get(name) for name in self.waits_for]
         if any(action is None or action[0] != stamp for action in actions):
             return False
         driver = self.arbitration.driver
@@ -246,7 +249,7 @@ class Mux:
         while self._events and self._events[0][0] < stamp:
             _, _, name, event = heapq.heappop(self._events)
             self._apply(name, event)
-        for name in self._waits_for:
+        for name in self.waits_for:
             self.arbitration.drive(name, self._device_actions.pop(name)[1])
         return True
 

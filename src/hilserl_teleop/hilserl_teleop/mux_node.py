@@ -281,12 +281,8 @@ class MuxNode(Node):
 
     def _on_reset(self, request: Reset.Request, answer: Answer) -> None:
         """Forwards a reset to the robot; its answer comes in ``_on_robot_reset``."""
-        if self._mux.arbitration.state == State.STOPPED:
-            message = f"{self._mux.arbitration.status().reason} (service release_stop)"
-            answer(Reset.Response(success=False, message=message))
-            return
-        if not self._robot_reset.service_is_ready():
-            message = "robot/reset is not there: start the robot's node, or wait until it is up"
+        message = self._why_no_reset()
+        if message:
             answer(Reset.Response(success=False, message=message))
             return
         if self._pending is not None:
@@ -296,6 +292,17 @@ class MuxNode(Node):
         deadline = time.monotonic() + self._parameters.reset_timeout
         self._pending = _PendingReset(answer, deadline, future)
         future.add_done_callback(self._on_robot_reset)
+
+    def _why_no_reset(self) -> str:
+        """What a reset has to wait for; empty where it may begin."""
+        if self._mux.arbitration.state == State.STOPPED:
+            return f"{self._mux.arbitration.status().reason} (service release_stop)"
+        if not self._robot_reset.service_is_ready():
+            return "robot/reset is not there: start the robot's node, or wait until it is up"
+        for name in self._mux.waits_for:
+            if not self.count_publishers(f"teleop/{name}/action"):
+                return f"device {name}, which each lockstep tick waits for, is not there yet"
+        return ""
 
     def _on_robot_reset(self, future: Any) -> None:
         if self._pending is None or self._pending.future is not future:

@@ -1,0 +1,178 @@
+"""Whole runs as a user starts them: every node a process, over real DDS."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from hilserl_core.step import Episode, Outcome, Phase, Source
+from hilserl_replay.bags import read_episodes
+
+ROOT = Path(__file__).parent.parent
+
+
+class Run:
+    """A run under way, started by ``hilserl up``."""
+
+    def __init__(self, graph: str, path: Path, **arguments: object) -> None:
+        settings = [f"{name}:={value}" for name, value in arguments.items()]
+        self.path = path
+        self._log = open(path.parent / f"{path.name}.txt", "w")  # noqa: SIM115
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "hilserl_bringup.cli", "up", graph, f"run:={path}", *settings],
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+            cwd=ROOT,
+        )
+
+    @property
+    def output(self) -> str:
+        return Path(self._log.name).read_text()
+
+    def node(self, name: str) -> psutil.Process | None:
+        """The process of one of the run's nodes."""
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            try:
+                if any(name in word for word in child.cmdline()[:3]):
+                    return child
+            except psutil.NoSuchProcess:
+                continue
+        return None
+
+    def wait(self, seconds: float) -> int:
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"the run did not end within {seconds} s:\n{self.output[-3000:]}")
+
+    def until(self, condition: Callable[[], object], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                pytest.fail(f"not within {seconds} s:\n{self.output[-3000:]}")
+            time.sleep(0.05)
+
+    def history(self) -> list[dict]:
+        path = self.path / "history.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def episodes(self) -> list[Episode]:
+        return list(read_episodes(self.path))
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self.wait(30)
+        self._log.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
+    runs: list[Run] = []
+
+    def factory(graph: str, name: str = "run", **arguments: object) -> Run:
+        runs.append(Run(graph, tmp_path / name, **arguments))
+        return runs[-1]
+
+    yield factory
+    for run in runs:
+        run.stop()
+
+
+def inspect(path: Path) -> str:
+    command = [sys.executable, "-m", "hilserl_bringup.cli", "run", "hilserl_replay", "inspect"]
+    environment = {**os.environ, "COLUMNS": "200"}
+    return subprocess.run(
+        [*command, str(path)], capture_output=True, text=True, check=True, env=environment
+    ).stdout
+
+
+def test_a_lockstep_run_repeats_step_by_step(start: Callable[..., Run]) -> None:
+    runs = []
+    for name in ("one", "two"):
+        run = start("koch_record", name, demos=2, seed=5)
+        assert run.wait(90) == 0
+        runs.append([e for e in run.episodes() if e.outcome != Outcome.ABORTED])
+    one, two = runs
+    assert len(one) == len(two) == 2
+    for first, second in zip(one, two, strict=True):
+        assert len(first.steps) == len(second.steps) > 10
+        for a, b in zip(first.steps, second.steps, strict=True):
+            np.testing.assert_array_equal(a.observation.state, b.observation.state)
+            np.testing.assert_array_equal(a.action, b.action)
+            assert (a.source, a.reward, a.is_last) == (b.source, b.reward, b.is_last)
+
+
+def test_demonstrations_are_tagged_and_whole(start: Callable[..., Run]) -> None:
+    run = start("koch_record", demos=2, seed=6)
+    assert run.wait(90) == 0
+    demonstrations = [e for e in run.episodes() if e.outcome == Outcome.SUCCESS]
+    assert len(demonstrations) == 2
+    for episode in demonstrations:
+        assert episode.gaps == 0
+        assert episode.count(Source.OFFLINE) >= 0.9 * episode.transitions
+        assert all(step.phase == Phase.RECORD for step in episode.steps)
+    assert "gaps: none" in inspect(run.path)
+
+
+@pytest.mark.parametrize("node", ["policy_node", "mux_node", "operator_node", "mujoco_node"])
+def test_a_killed_node_comes_back_and_no_complete_step_is_lost(
+    start: Callable[..., Run], node: str
+) -> None:
+    run = start("koch_record", demos=6, seed=7)
+    run.until(lambda: len(run.history()) >= 2, 60)
+    victim = run.node(node)
+    assert victim is not None
+    victim.send_signal(signal.SIGKILL)
+    assert run.wait(120) == 0
+    episodes = run.episodes()
+    assert sum(e.outcome == Outcome.SUCCESS for e in episodes) >= 6
+    assert all(episode.gaps == 0 for episode in episodes)
+    assert "gaps: none" in inspect(run.path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["up", "koch_train", "speed:=9"], "speed"),
+        (["up", "koch_train", "task:=juggle"], "juggle"),
+        (["up", "koch_train", "seed:=-1"], "seed"),
+        (["up", "koch_fly"], "koch_fly"),
+        (["run", "hilserl_replay", "inspect", "nowhere"], "nowhere"),
+        (["run", "hilserl_replay", "no_such_program"], "no_such_program"),
+    ],
+)
+def test_mistakes_get_one_clear_line(arguments: list[str], words: str, tmp_path: Path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "hilserl_bringup.cli", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=60,
+    )
+    assert result.returncode != 0
+    assert words in result.stderr
+    assert "Traceback" not in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_folder_of_another_configuration_is_left_alone(
+    start: Callable[..., Run], tmp_path: Path
+) -> None:
+    assert start("koch_record", demos=1, seed=8).wait(60) == 0
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
+    again = start("koch_record", demos=1, seed=9)
+    assert again.wait(30) != 0
+    assert "another configuration" in again.output
+    after = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
+    assert before == after
