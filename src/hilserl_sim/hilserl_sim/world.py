@@ -15,7 +15,7 @@ Vector = NDArray[np.float64]
 
 REGIONS = ("whole", "left", "right")
 _YAW = np.pi / 4
-_RAMP_PERIOD = 0.01  # s, how often the driver moves a setpoint on its way
+RAMP_PERIOD = 0.01  # s, how often the driver moves a setpoint on its way
 _UNSTABLE = (
     mujoco.mjtWarning.mjWARN_BADQPOS,
     mujoco.mjtWarning.mjWARN_BADQVEL,
@@ -46,8 +46,8 @@ class World:
         self._tool = self.model.site("tool").id
         self._object = self.model.body("object").id
         self._mocap = int(self.model.body("object").mocapid[0])
-        self._substeps = round(_RAMP_PERIOD / self.model.opt.timestep)
-        self._ramp = koch.VELOCITY_LIMIT * _RAMP_PERIOD
+        self._substeps = round(RAMP_PERIOD / self.model.opt.timestep)
+        self._ramp = koch.VELOCITY_LIMIT * RAMP_PERIOD
         self._setpoint = koch.HOME.copy()
         self.success = False
         self.reset(0)
@@ -93,7 +93,7 @@ class World:
             SimulationError: the physics became unstable.
         """
         goal = np.clip(np.asarray(command, float), koch.LOW, koch.HIGH)
-        for _ in range(max(1, round(seconds / _RAMP_PERIOD))):
+        for _ in range(max(1, round(seconds / RAMP_PERIOD))):
             self._setpoint += np.clip(goal - self._setpoint, -self._ramp, self._ramp)
             self.data.ctrl[:] = self._setpoint
             mujoco.mj_step(self.model, self.data, self._substeps)
