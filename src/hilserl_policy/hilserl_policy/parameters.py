@@ -36,7 +36,7 @@ class PolicyParameters:
     )
     training_success: float = parameter(
         0.95,
-        "success rate of the last 20 training episodes at which to evaluate",
+        "share of the last 20 training episodes, successes without help, at which to evaluate",
         low=0.0,
         high=1.0,
     )

@@ -299,7 +299,7 @@ class PolicyNode(Node):
         self._resetting.add_done_callback(self._on_reset)
 
     def _on_reset(self, future: Future) -> None:
-        if future is not self._resetting:
+        if self._resetting is None or future is not self._resetting:
             return  # Answered after it was given up.
         answer = future.result()
         if answer is None or not answer.success:
@@ -323,7 +323,9 @@ class PolicyNode(Node):
             self._tick(self._first_stamp)
 
     def _retry(self, reason: str) -> None:
-        self.get_logger().warning(f"{reason}; trying again")
+        if reason != self._message:
+            self.get_logger().info(f"{reason}; trying again")
+            self._publish_status(False, reason)
         self._resetting = None
         self._not_before = time.monotonic() + RETRY
 
