@@ -157,3 +157,7 @@ class LearnerNode(Node):
 
 def main() -> None:
     node_main.main(LearnerNode)
+
+
+if __name__ == "__main__":
+    main()
