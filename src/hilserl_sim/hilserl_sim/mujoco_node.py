@@ -174,41 +174,6 @@ class MujocoNode(Node):
             return
         self._last_wall = now - (behind - periods * RAMP_PERIOD)
         self._simulate(self._command, periods * RAMP_PERIOD)
-        self._stamp = max(time.time_ns() // 1_000_000 * 1_000_000, after)
-        self._stamp = self._stamp + _LEAP if self._parameters.lockstep else time.time_ns()
-        response.success = True
-        response.stamp = ns_to_stamp(self._stamp)
-        response.command = doubles(self._command)
-        if self._parameters.lockstep:
-            self._waiting = False
-            self._first_frame.reset()
-        return response
-
-    def _on_command(self, message: Float64MultiArray) -> None:
-        if len(message.data) != len(koch.JOINTS):
-            self.get_logger().warning(
-                f"a command of {len(message.data)} joints is ignored: send {len(koch.JOINTS)}",
-                throttle_duration_sec=5.0,
-            )
-            return
-        if not self._parameters.lockstep:
-            self._command[:] = message.data
-        elif self._waiting:
-            self._waiting = False
-            self._simulate(message.data, koch.CONTROL_PERIOD)
-            self._stamp += _TICK
-            self._publish_frame()
-
-    def _on_first_frame(self) -> None:
-        self._first_frame.cancel()
-        self._publish_frame()
-
-    def _on_wall_timer(self) -> None:
-        """Catches up with the wall clock, by a few periods at most."""
-        now = time.monotonic()
-        seconds = min(now - self._last_wall, 0.05)
-        self._last_wall = now
-        self._simulate(self._command, seconds)
         self._stamp = max(time.time_ns(), self._stamp + 1)
         self._publish_state()
         if now - self._last_image >= 1.0 / self._parameters.camera_rate:
