@@ -185,11 +185,12 @@ class OperatorNode(Node):
         if not (self._actions.get_subscription_count() and self._events.get_subscription_count()):
             return False  # Nobody would hear the answer yet.
         status = self._status
-        # A restarted node joins an episode whose status is older than the frame.
+        # An episode's status is no older than the last frame of the one before; a restarted
+        # node, which has seen no frame, joins the episode under way.
         if (
             status is not None
             and status.in_episode
-            and (self._frame == 0 or stamp_to_ns(status.header.stamp) >= stamp)
+            and stamp_to_ns(status.header.stamp) >= self._frame
         ):
             return True
         now = time.monotonic()
