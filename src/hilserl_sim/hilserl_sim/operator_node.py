@@ -31,7 +31,8 @@ from hilserl_sim.operator import Habits, ScriptedOperator
 from hilserl_sim.scripted import DEMONSTRATING, SKILLED, Sight, Style
 
 _TICK = round(koch.CONTROL_PERIOD * 1e9)
-_PATIENCE_FOR_STATUS = 0.5  # s of wall-clock that a first frame waits for its run status
+_PATIENCE_FOR_STATUS = 2.0  # s of wall-clock that a first frame waits for its run status
+_MATCHING = 0.5  # s of wall-clock from here knowing the mux to the mux knowing us
 _REPEAT = 1.0  # s of wall-clock without a next frame after which an answer is sent again
 
 
@@ -107,6 +108,8 @@ class OperatorNode(Node):
         self._operator = make_operator(self._parameters)
         self._forward = ForwardKinematics()
         self._status: RunStatus | None = None
+        self._status_is_new = False
+        self._matched_since: float | None = None
         self._episode: tuple[int, int] | None = None
         self._joints: tuple[int, array[float]] | None = None
         self._object: tuple[int, np.ndarray] | None = None
@@ -152,10 +155,11 @@ class OperatorNode(Node):
         self._try_tick()
 
     def _on_status(self, message: RunStatus) -> None:
-        self._status = message
+        self._status, self._status_is_new = message, True
         self._try_tick()
 
     def _on_timer(self) -> None:
+        self._is_matched()
         self._try_tick()
         if self._parameters.lockstep and time.monotonic() - self._answered_at > _REPEAT:
             # A mux that (re)started a moment ago may not have heard it.
@@ -182,21 +186,28 @@ class OperatorNode(Node):
         """Whether the frame's place in the run is known: its past action, or its episode."""
         if stamp - self._frame == _TICK:
             return self._action is not None and self._action[0] == self._frame
-        if not (self._actions.get_subscription_count() and self._events.get_subscription_count()):
-            return False  # Nobody would hear the answer yet.
+        if not self._is_matched():
+            return False
         status = self._status
-        # An episode's status is no older than the last frame of the one before; a restarted
-        # node, which has seen no frame, joins the episode under way.
-        if (
-            status is not None
-            and status.in_episode
-            and stamp_to_ns(status.header.stamp) >= self._frame
-        ):
-            return True
+        # An episode's status is no older than the last frame of the one before, and where
+        # that frame reached nobody else, it came after our answer; a restarted node, which
+        # has seen no frame, joins the episode under way.
+        if status is not None and status.in_episode:
+            if self._status_is_new or stamp_to_ns(status.header.stamp) >= self._frame:
+                return True
         now = time.monotonic()
         if self._waiting_since is None:
             self._waiting_since = now
         return now - self._waiting_since > _PATIENCE_FOR_STATUS
+
+    def _is_matched(self) -> bool:
+        """Whether the mux is there and has had time to find out about this node."""
+        now = time.monotonic()
+        if not (self._actions.get_subscription_count() and self._events.get_subscription_count()):
+            self._matched_since = None
+        elif self._matched_since is None:
+            self._matched_since = now
+        return self._matched_since is not None and now - self._matched_since > _MATCHING
 
     def _tick(self, stamp: int) -> None:
         assert self._joints is not None
@@ -204,6 +215,7 @@ class OperatorNode(Node):
         position = np.array(self._joints[1])
         continues = stamp - self._frame == _TICK or not self._parameters.lockstep
         self._frame = stamp
+        self._status_is_new = False
         status = self._status
         episode = (status.phase, status.episode) if status is not None else None
         if episode is not None and (episode != self._episode or not continues):
