@@ -40,6 +40,9 @@ _LEAP = 1_000_000_000
 _MARGIN = 60_000_000_000
 # After the answer to a reset, and before the first frame of the new episode.
 _ANSWER_FIRST = 0.002
+# s of wall-clock without a command, after which a frame's state is sent again: measurements
+# are best effort, and a node that started a moment ago may have missed it.
+_REPEAT = 0.5
 
 
 @dataclass(frozen=True)
@@ -116,6 +119,8 @@ class MujocoNode(Node):
         if self._parameters.lockstep:
             self._first_frame = self.create_timer(_ANSWER_FIRST, self._on_first_frame, clock=steady)
             self._first_frame.cancel()
+            self._published_at = time.monotonic()
+            self.create_timer(_REPEAT / 2, self._repeat, clock=steady)
             return
         self._last_image = 0.0
         self._last_wall = time.monotonic()
@@ -165,6 +170,12 @@ class MujocoNode(Node):
         self._first_frame.cancel()
         self._publish_frame()
 
+    def _repeat(self) -> None:
+        """Sends the frame's measurements again when nobody answers."""
+        if self._waiting and time.monotonic() - self._published_at > _REPEAT:
+            self._published_at = time.monotonic()
+            self._publish_state()
+
     def _on_wall_timer(self) -> None:
         """Catches up with the wall clock, by a few periods at most."""
         now = time.monotonic()
@@ -196,6 +207,7 @@ class MujocoNode(Node):
     def _publish_frame(self) -> None:
         """Everything that is measured at one stamp; in lockstep its command is then awaited."""
         self._waiting = True
+        self._published_at = time.monotonic()
         stamp = ns_to_stamp(self._stamp)
         self._clock_message.clock = stamp
         self._clock_topic.publish(self._clock_message)

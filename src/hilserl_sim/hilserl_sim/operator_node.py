@@ -109,6 +109,7 @@ class OperatorNode(Node):
         self._forward = ForwardKinematics()
         self._status: RunStatus | None = None
         self._status_is_new = False
+        self._status_stamp = 0
         self._matched_since: float | None = None
         self._episode: tuple[int, int] | None = None
         self._joints: tuple[int, array[float]] | None = None
@@ -156,6 +157,7 @@ class OperatorNode(Node):
 
     def _on_status(self, message: RunStatus) -> None:
         self._status, self._status_is_new = message, True
+        self._status_stamp = stamp_to_ns(message.header.stamp)
         self._try_tick()
 
     def _on_timer(self) -> None:
@@ -192,9 +194,9 @@ class OperatorNode(Node):
         # An episode's status is no older than the last frame of the one before, and where
         # that frame reached nobody else, it came after our answer; a restarted node, which
         # has seen no frame, joins the episode under way.
-        if status is not None and status.in_episode:
-            if self._status_is_new or stamp_to_ns(status.header.stamp) >= self._frame:
-                return True
+        begun = status is not None and status.in_episode
+        if begun and (self._status_is_new or self._status_stamp >= self._frame):
+            return True
         now = time.monotonic()
         if self._waiting_since is None:
             self._waiting_since = now
