@@ -7,15 +7,13 @@ from collections import deque
 from pathlib import Path
 
 import numpy as np
-from geometry_msgs.msg import PoseStamped
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.task import Future
-from sensor_msgs.msg import JointState
 
 from hilserl_core import node as node_main
 from hilserl_core import qos
-from hilserl_core.assembly import Measurements, ObservationAssembler
+from hilserl_core.assembly import ObservationAssembler
 from hilserl_core.errors import UserError
 from hilserl_core.messages import (
     action_to_msg,
@@ -26,7 +24,7 @@ from hilserl_core.messages import (
     step_to_msg,
 )
 from hilserl_core.ros_parameters import declare
-from hilserl_core.run import RunDirectory, write_aside
+from hilserl_core.run import write_aside
 from hilserl_core.spec import SpecError
 from hilserl_core.step import Event, Observation, Outcome, Phase, Source, Step
 from hilserl_description import koch
@@ -37,7 +35,6 @@ from hilserl_msgs.msg import (
     OperatorEvent,
     Reward,
     RunStatus,
-    ServoState,
     Weights,
 )
 from hilserl_msgs.msg import Observation as ObservationMsg
@@ -45,9 +42,10 @@ from hilserl_msgs.msg import Step as StepMsg
 from hilserl_msgs.srv import Reset
 from hilserl_policy.actor import EVALUATED, Actor
 from hilserl_policy.episode import EpisodeLoop, Executed
-from hilserl_policy.frames import Frames
 from hilserl_policy.parameters import PolicyParameters
-from hilserl_policy.schedule import EpisodeSummary, Schedule, intervention_rate, success_rate
+from hilserl_policy.progress import RunProgress
+from hilserl_policy.schedule import EpisodeSummary, intervention_rate, success_rate
+from hilserl_policy.sensors import Sensors
 
 HOUSEKEEPING = 0.1
 """s of wall-clock time between two looks at what is due."""
@@ -65,14 +63,13 @@ class PolicyNode(Node):
         p = self.parameters
         if not p.run:
             raise UserError("policy_node: parameter 'run' is empty: give the run's folder")
-        self._run = RunDirectory(Path(p.run))
         observation_spec = koch.observation_spec(object_pose=True)
         self._actor = Actor(observation_spec, koch.action_spec(p.action_space), p.seed)
         self._assemble = ObservationAssembler(observation_spec, ForwardKinematics().position)
-        self._schedule = self._restore()
+        self._progress = RunProgress(p)
+        self._schedule = self._progress.schedule
         if p.mode == "run" and p.policy:
             self._actor.load_run(Path(p.policy))
-        self._frames = Frames(["joint_states", "servo_states", "object_pose"])
         self._loop: EpisodeLoop | None = None
         self._pending_action: tuple[int, np.ndarray] | None = None
         self._early_reward = (-1, 0.0)
@@ -85,22 +82,9 @@ class PolicyNode(Node):
         self._stopped = False
         self._message = ""
         self._done_at = 0.0
-        self._last_outcome = 0
-        self._next = {
-            phase: self._run.next_episode(phase) for phase in (Phase.TRAIN, Phase.EVALUATE)
-        }
         self._connect()
 
     # -- start
-
-    def _restore(self) -> Schedule:
-        """The schedule after the episodes that this run has already seen."""
-        p = self.parameters
-        given = RunDirectory(Path(p.demonstrations)).read("history") if p.demonstrations else []
-        schedule = Schedule(p, [EpisodeSummary.read(record) for record in given])
-        for record in self._run.read("history"):
-            schedule.ended(EpisodeSummary.read(record))
-        return schedule
 
     def _connect(self) -> None:
         publish, subscribe = self.create_publisher, self.create_subscription
@@ -108,9 +92,8 @@ class PolicyNode(Node):
         self._actions = publish(Action, "policy_action", qos.RELIABLE)
         self._steps = publish(StepMsg, "steps", qos.STEPS)
         self._status = publish(RunStatus, "run/status", qos.LATCHED)
-        subscribe(JointState, "joint_states", self._on_joint_states, qos.SENSOR)
-        subscribe(ServoState, "servo_states", self._on_servo_states, qos.SENSOR)
-        subscribe(PoseStamped, "sim/object_pose", self._on_object_pose, qos.SENSOR)
+        self._sensors = Sensors(self, self._on_frame)
+        self._frames = self._sensors.frames
         subscribe(Reward, "reward", self._on_reward, qos.RELIABLE)
         subscribe(Action, "action", self._on_action, qos.RELIABLE)
         subscribe(Arbitration, "arbitration", self._on_arbitration, qos.LATCHED)
@@ -125,23 +108,8 @@ class PolicyNode(Node):
 
     # -- what arrives
 
-    def _on_joint_states(self, message: JointState) -> None:
-        order = [message.name.index(name) for name in koch.JOINT_NAMES]
-        value = (np.array(message.position)[order], np.array(message.velocity)[order])
-        self._frame("joint_states", stamp_to_ns(message.header.stamp), value)
-
-    def _on_servo_states(self, message: ServoState) -> None:
-        order = [message.name.index(name) for name in koch.JOINT_NAMES]
-        value = np.array(message.current)[order]
-        self._frame("servo_states", stamp_to_ns(message.header.stamp), value)
-
-    def _on_object_pose(self, message: PoseStamped) -> None:
-        p, q = message.pose.position, message.pose.orientation
-        value = (np.array([p.x, p.y, p.z]), np.array([q.x, q.y, q.z, q.w]))
-        self._frame("object_pose", stamp_to_ns(message.header.stamp), value)
-
-    def _frame(self, stream: str, stamp: int, value: object) -> None:
-        if self._frames.add(stream, stamp, value) and self.parameters.lockstep:
+    def _on_frame(self, stamp: int) -> None:
+        if self.parameters.lockstep:
             self._tick(stamp)
 
     def _on_reward(self, message: Reward) -> None:
@@ -193,7 +161,7 @@ class PolicyNode(Node):
         if self.parameters.lockstep and loop.waiting:
             return  # The last action's answer tells the command that this observation holds.
         try:
-            observation = self._assemble(self._measurements(stamp))
+            observation = self._assemble(self._sensors.measurements(stamp, self._command))
         except SpecError as error:
             self._abort(str(error))
             return
@@ -207,19 +175,6 @@ class PolicyNode(Node):
             self._act()
         if self._early_reward[0] == stamp:
             self._judged(*self._early_reward)
-
-    def _measurements(self, stamp: int) -> Measurements:
-        values = self._frames.values()
-        (position, velocity), (place, orientation) = values["joint_states"], values["object_pose"]
-        return Measurements(
-            stamp=stamp,
-            joint_position=position,
-            joint_velocity=velocity,
-            motor_current=values["servo_states"],
-            command=self._command,
-            object_position=place,
-            object_orientation=orientation,
-        )
 
     def _judged(self, stamp: int, reward: float) -> None:
         assert self._loop is not None
@@ -289,7 +244,7 @@ class PolicyNode(Node):
 
     def _reset(self, phase: Phase) -> None:
         evaluation = phase == Phase.EVALUATE
-        number = self._next[Phase.EVALUATE if evaluation else Phase.TRAIN]
+        number = self._progress.number(phase)
         self._episode = (phase, number)
         self._actor.begin(phase, number)
         self._publish_status(True)
@@ -309,7 +264,7 @@ class PolicyNode(Node):
         phase, number = self._episode
         header = Step(
             observation=Observation(0, np.zeros(0, np.float32)),
-            run=self._run.path.name,
+            run=self._progress.directory.path.name,
             phase=phase,
             episode=number,
             spec=self._actor.spec,
@@ -354,21 +309,14 @@ class PolicyNode(Node):
             policy_version=self._actor.version,
         )
         self._waited = now
-        if loop.newest >= 0 or loop.steps:  # An episode that never began leaves its number free.
-            self._next[Phase.EVALUATE if phase == Phase.EVALUATE else Phase.TRAIN] = number + 1
-        self._last_outcome = int(loop.outcome)
-        known = len(self._schedule.evaluations)
-        self._run.append("history", summary.record())
-        self._schedule.ended(summary)
-        for result in self._schedule.evaluations[known:]:
-            self._run.append("evaluations", result.record())
+        self._progress.ended(summary, began=loop.newest >= 0 or loop.steps > 0)
         self._publish_status(False)
         self._next_episode(now)
 
     def _complete(self) -> None:
         """The run is over: leaves the policy that was evaluated, then ends this process."""
         if self._actor.data and self.parameters.mode == "train":
-            write_aside(self._run.checkpoints / EVALUATED, self._actor.data)
+            write_aside(self._progress.directory.checkpoints / EVALUATED, self._actor.data)
         self._publish_status(False, "done")
         # The recorder closes its bag on the last step; give the messages time to arrive.
         self._done_at = time.monotonic() + 1.0
@@ -379,11 +327,11 @@ class PolicyNode(Node):
         spent = list(self._tick_times)
         rate = (len(spent) - 1) / (spent[-1] - spent[0]) if len(spent) > 1 else 0.0
         status = RunStatus(
-            run=self._run.path.name,
+            run=self._progress.directory.path.name,
             task=self.parameters.task,
             phase=int(schedule.phase),
             in_episode=in_episode,
-            episode=self._next[Phase.EVALUATE if schedule.phase == Phase.EVALUATE else Phase.TRAIN],
+            episode=self._progress.number(schedule.phase),
             episodes_in_phase=schedule.in_phase,
             episodes_of_phase=schedule.planned,
             steps=schedule.steps,
@@ -392,7 +340,7 @@ class PolicyNode(Node):
             intervention_rate=float(intervention_rate(schedule.recent)),
             steps_per_s=float(rate),
             time_left=float(schedule.time_left),
-            last_outcome=self._last_outcome,
+            last_outcome=self._progress.last_outcome,
             message=message,
         )
         status.header.stamp = ns_to_stamp(max(self._frames.newest, 0))
