@@ -45,10 +45,13 @@ from hilserl_policy.episode import EpisodeLoop, Executed
 from hilserl_policy.parameters import PolicyParameters
 from hilserl_policy.progress import RunProgress
 from hilserl_policy.schedule import EpisodeSummary, intervention_rate, success_rate
-from hilserl_policy.sensors import Sensors
+from hilserl_policy.sensors import STREAMS, Sensors
 
 HOUSEKEEPING = 0.1
 """s of wall-clock time between two looks at what is due."""
+
+SETTLE = 0.5
+"""s of wall-clock time between the discovery of every topic and the first reset."""
 
 RETRY = 0.5
 """s of wall-clock time between a reset that failed and the next."""
@@ -80,6 +83,7 @@ class PolicyNode(Node):
         self._alive = self._reset_at = self._waited = time.monotonic()
         self._tick_times: deque[float] = deque(maxlen=100)
         self._stopped = False
+        self._settled_at = float("inf")
         self._message = ""
         self._done_at = 0.0
         self._connect()
@@ -220,21 +224,31 @@ class PolicyNode(Node):
         if phase == Phase.DONE:
             self._complete()
             return
-        waiting = ""
-        if self._stopped:
-            waiting = "stopped: release the stop to go on"
-        elif phase != Phase.RECORD and not self._actor.ready:
-            waiting = "waiting for the learner's first policy"
-        elif not self._reset_client.service_is_ready():
-            waiting = "waiting for the mux"
-        elif not self._recorded():
-            waiting = "waiting for the recorder"
+        waiting = self._waits_for(phase, now)
         if waiting:
             if waiting != self._message:
                 self._publish_status(False, waiting)
             return
         self._schedule.waited(now - self._waited)
         self._reset(phase)
+
+    def _waits_for(self, phase: Phase, now: float) -> str:
+        """Why the next episode may not begin yet; empty where it may."""
+        if self._stopped:
+            return "stopped: release the stop to go on"
+        if phase != Phase.RECORD and not self._actor.ready:
+            return "waiting for the learner's first policy"
+        if not self._reset_client.service_is_ready():
+            return "waiting for the mux"
+        if not self._recorded():
+            return "waiting for the recorder"
+        if self._settled_at == float("inf"):
+            for topic in (*STREAMS.values(), "reward", "action"):
+                if not self.count_publishers(topic):
+                    return f"waiting for topic {topic}"
+            # A publisher that is seen here may not have seen this subscriber yet.
+            self._settled_at = now + SETTLE
+        return "" if now >= self._settled_at else "waiting for all nodes to have met"
 
     def _recorded(self) -> bool:
         """Whether a recorder takes the steps: none may be earned that no bag will hold."""

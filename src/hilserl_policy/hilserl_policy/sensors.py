@@ -18,6 +18,13 @@ from hilserl_description import koch
 from hilserl_msgs.msg import ServoState
 from hilserl_policy.frames import Frames
 
+STREAMS = {
+    "joint_states": "joint_states",
+    "servo_states": "servo_states",
+    "object_pose": "sim/object_pose",
+}
+"""Topic of every stream."""
+
 
 class Sensors:
     """Subscribes to what an observation is made of.
@@ -28,11 +35,14 @@ class Sensors:
     """
 
     def __init__(self, node: Node, on_frame: Callable[[int], None]) -> None:
-        self.frames = Frames(["joint_states", "servo_states", "object_pose"])
+        self.frames = Frames(STREAMS)
         self._on_frame = on_frame
-        node.create_subscription(JointState, "joint_states", self._on_joint_states, SENSOR)
-        node.create_subscription(ServoState, "servo_states", self._on_servo_states, SENSOR)
-        node.create_subscription(PoseStamped, "sim/object_pose", self._on_object_pose, SENSOR)
+        for stream, kind, callback in (
+            ("joint_states", JointState, self._on_joint_states),
+            ("servo_states", ServoState, self._on_servo_states),
+            ("object_pose", PoseStamped, self._on_object_pose),
+        ):
+            node.create_subscription(kind, STREAMS[stream], callback, SENSOR)
 
     def _on_joint_states(self, message: JointState) -> None:
         order = [message.name.index(name) for name in koch.JOINT_NAMES]
