@@ -17,7 +17,6 @@ from rclpy.task import Future
 from hilserl_core.errors import UserError
 
 SPIN_SECONDS = 3600.0
-_SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 
 def finish(node: Node, code: int = 0) -> None:
@@ -30,18 +29,16 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
     """Spins one node until a signal or ``finish`` ends it; returns the exit code.
 
     The node's ``close()``, if it has one, is called while its publishers still work, so
-    that its last act can be a safe command. Signals are taken by a thread of their own
-    because the executor waits outside the interpreter, where Python's handlers do not
-    run; rclpy's handlers would shut the context down before ``close()``.
+    that its last act can be a safe command; rclpy's own signal handlers would shut the
+    context down before.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    ended = _first_signal()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     node = None
     try:
         node = make_node()
         executor = EventsExecutor()
         executor.add_node(node)
-        ended = _first_signal()
         while not ended.done():
             # Without a time limit this executor computes a deadline that overflows, and
             # polls with its queue locked: no timer fires.
@@ -60,16 +57,26 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
 
 
 def _first_signal() -> Future[None]:
-    """A future that is done at the first SIGINT or SIGTERM.
+    """A future that is done at the first SIGINT or SIGTERM; the second ends the process.
 
-    It ends the spin from another thread; the executor's own ``shutdown`` would wait for
-    the spin while it holds the interpreter that the spin needs to return.
+    The executor waits outside the interpreter, where Python's handlers do not run, and a
+    library's thread may be the one that a signal meets: so the low-level handler writes to
+    a pipe, and a thread of its own reads it. The future ends the spin; the executor's own
+    ``shutdown`` would wait for the spin while it holds the interpreter that the spin needs
+    to return.
     """
     future: Future[None] = Future()
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
 
     def wait() -> None:
-        signal.sigwait(_SIGNALS)
+        os.read(reader, 1)
         future.set_result(None)
+        received = os.read(reader, 1)
+        os._exit(128 + received[0])
 
     threading.Thread(target=wait, name="signals", daemon=True).start()
     return future

@@ -13,7 +13,7 @@ class AlgorithmParameters:
     """Settings of the networks, of replay, and of the update."""
 
     hidden: tuple[int, ...] = parameter((128, 128), "width of each hidden layer", low=1)
-    activation: str = parameter("relu", "after each LayerNorm", choices=ACTIVATIONS)
+    activation: str = parameter("tanh", "after each LayerNorm", choices=ACTIVATIONS)
     initial_std: float = parameter(
         0.15, "std of the arm's action before learning, action units", low=1e-5, high=5.0
     )

@@ -39,7 +39,11 @@ def test_another_spec_is_refused_by_name():
     assert "other" in message
 
 
-@pytest.mark.parametrize("data", [b"", b"garbage", DATA[:-40], DATA[:30]])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"garbage", DATA[:-40], DATA[:30]],
+    ids=["empty", "garbage", "cut off", "header cut off"],
+)
 def test_bytes_that_are_not_weights_are_refused(data):
     _refused(data, "spec")
 
