@@ -12,5 +12,7 @@ export _ROS_WHEELS_BOOTSTRAP_COMPLETE=1
 export ROS_AUTOMATIC_DISCOVERY_RANGE="${ROS_AUTOMATIC_DISCOVERY_RANGE:-LOCALHOST}"
 export RMW_IMPLEMENTATION=rmw_fastrtps_cpp
 export MUJOCO_GL="${MUJOCO_GL:-egl}"
-# shellcheck disable=SC1091
-[ -f "$HILSERL_ROOT/install/setup.bash" ] && . "$HILSERL_ROOT/install/setup.bash"
+if [ -f "$HILSERL_ROOT/install/setup.bash" ]; then
+  # shellcheck disable=SC1091
+  . "$HILSERL_ROOT/install/setup.bash"
+fi

@@ -54,8 +54,10 @@ build() {
   mkdir -p log
   # Files of packages that are gone would still be imported.
   rm -rf install build
+  set +u  # colcon's own scripts read variables that are not set.
   # shellcheck disable=SC1091
   . scripts/env.sh
+  set -u
   colcon build --merge-install --symlink-install --event-handlers console_direct- \
     --cmake-args "-DPython3_EXECUTABLE=$PWD/.venv/bin/python" \
     "-DPYTHON_EXECUTABLE=$PWD/.venv/bin/python" > log/build.txt 2>&1 ||
