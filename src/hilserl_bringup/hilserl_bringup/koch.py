@@ -36,6 +36,11 @@ class Common:
     lockstep: bool = parameter(
         True, "simulation waits for each command: faster than real time, repeatable"
     )
+    operator: str = parameter(
+        "scripted",
+        "who demonstrates and helps: the scripted person, or only whoever runs intervene",
+        choices=("scripted", "keyboard"),
+    )
     config: str = parameter("", "a ROS parameter file in place of the graph's own")
     panel: bool = parameter(True, "show the live panel where the output is a terminal")
 
@@ -106,6 +111,12 @@ def _ticks(arguments: Common) -> dict[str, Any]:
 def _robot_and_people(arguments: Common, intervene: bool) -> tuple[NodeSpec, ...]:
     """The arm, who may drive it, and who decides."""
     robot = {"task": arguments.task, "lockstep": arguments.lockstep}
+    simulator = NodeSpec("hilserl_sim", "mujoco_node", "mujoco_node", robot)
+    mux = _ticks(arguments)
+    if arguments.operator == "keyboard":
+        # Nobody answers every frame, so no tick may wait for a device.
+        mux = {**mux, "lockstep_devices": [""]}
+        return simulator, NodeSpec("hilserl_teleop", "mux_node", "mux_node", mux)
     operator = {
         **_ticks(arguments),
         "task": arguments.task,
@@ -113,9 +124,9 @@ def _robot_and_people(arguments: Common, intervene: bool) -> tuple[NodeSpec, ...
         "intervene": intervene,
     }
     return (
-        NodeSpec("hilserl_sim", "mujoco_node", "mujoco_node", robot),
+        simulator,
         NodeSpec("hilserl_sim", "operator_node", "operator_node", operator),
-        NodeSpec("hilserl_teleop", "mux_node", "mux_node", _ticks(arguments)),
+        NodeSpec("hilserl_teleop", "mux_node", "mux_node", mux),
     )
 
 
