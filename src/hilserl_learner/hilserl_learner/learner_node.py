@@ -44,6 +44,7 @@ class LearnerNode(Node):
         self._run = RunDirectory(Path(p.run))
         specs = koch.observation_spec(object_pose=True), koch.action_spec(p.action_space)
         self._learner = Learner(p, *specs)
+        self._stopping, self._failing = threading.Event(), threading.Event()
         # Before the bags are read: what is said meanwhile waits in the queues.
         self.create_subscription(StepMsg, "steps", self._on_step, qos.STEPS)
         self.create_subscription(RunStatus, "run/status", self._on_run_status, qos.LATCHED)
@@ -55,7 +56,6 @@ class LearnerNode(Node):
         self.create_timer(STATUS_PERIOD, self._report, clock=wall)
         self._sent = 0
         self._reported = (time.monotonic(), self._learner.updates)
-        self._stopping = threading.Event()
         self._worker = threading.Thread(target=self._work, name="learning", daemon=True)
         self._worker.start()
 
@@ -104,7 +104,11 @@ class LearnerNode(Node):
             self._fail(f"the learning thread died:\n{traceback.format_exc()}")
 
     def _fail(self, reason: str) -> None:
-        """Brings the node down, so that whoever started it knows."""
+        """Brings the node down, so that whoever started it knows; the first reason counts."""
+        if self._failing.is_set():
+            return
+        self._failing.set()
+        self._stopping.set()
         self.get_logger().fatal(reason)
         node_main.finish(self, 1)
 
