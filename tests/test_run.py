@@ -141,6 +141,44 @@ def test_a_killed_node_comes_back_and_no_complete_step_is_lost(
     assert "gaps: none" in inspect(run.path)
 
 
+def test_training_goes_on_after_the_learner_and_then_the_policy_were_killed(
+    start: Callable[..., Run],
+) -> None:
+    run = start("koch_train", demos=3, seed=7, train_minutes=10)
+
+    def training_episodes() -> int:
+        return sum(line["phase"] == Phase.TRAIN for line in run.history())
+
+    def learned() -> list[dict]:
+        lines = (run.path / "learner.jsonl").read_text().splitlines()
+        return [json.loads(line) for line in lines]
+
+    run.until(lambda: training_episodes() >= 3 and learned()[-1]["updates"] > 100, 120)
+    for node in ("learner_node", "policy_node"):
+        victim, before, updates = run.node(node), training_episodes(), learned()[-1]["updates"]
+        assert victim is not None
+        victim.send_signal(signal.SIGKILL)
+        run.until(lambda n=before: training_episodes() >= n + 4, 90)
+        run.until(lambda u=updates: learned()[-1]["updates"] > u, 60)
+        revived = run.node(node)
+        assert revived is not None
+        assert revived.pid != victim.pid
+    # With the simulator stopped no more steps come: the learner holds, live and from bags,
+    # exactly what the bags hold.
+    simulator = run.node("mujoco_node")
+    assert simulator is not None
+    simulator.suspend()
+    time.sleep(2.5)
+    recorded = [e.count(Source.POLICY) + e.count(Source.HUMAN) for e in run.episodes()]
+    held = learned()[-1]
+    simulator.resume()
+    assert held["policy"] + held["human"] == sum(recorded)
+    run.process.send_signal(signal.SIGINT)
+    assert run.wait(40) == 130
+    assert all(episode.gaps == 0 for episode in run.episodes())
+    assert "gaps: none" in inspect(run.path)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
