@@ -85,6 +85,18 @@ class Experience:
             self._append(step)
         return True
 
+    def missed(self, step: Step) -> range:
+        """Numbers of episodes, up to the step's own, that hold steps which have not come.
+
+        A sender that dies takes with it what it had not delivered yet; the bags have it.
+        """
+        if step.phase not in LEARNED_FROM:
+            return range(0)
+        last = max((number for run, number in self._newest if run == step.run), default=-1)
+        first = last if self._open == (step.run, last) else last + 1
+        jumps = step.index > self._newest.get((step.run, step.episode), -1) + 1
+        return range(first, step.episode + jumps)
+
     def _append(self, step: Step) -> None:
         action = self._action.check(step.action)
         arm = action[: self._action.arm_dim]

@@ -18,14 +18,14 @@ from hilserl_core.errors import UserError
 from hilserl_core.messages import step_from_msg
 from hilserl_core.ros_parameters import declare
 from hilserl_core.run import RunDirectory
-from hilserl_core.step import Phase
+from hilserl_core.step import Phase, Step
 from hilserl_description import koch
 from hilserl_learner.learner import Learner
 from hilserl_learner.parameters import LearnerParameters
 from hilserl_msgs.msg import LearnerStatus, RunStatus, Weights
 from hilserl_msgs.msg import Step as StepMsg
 from hilserl_policy.weights import sha256
-from hilserl_replay.bags import read_episodes
+from hilserl_replay.bags import episode_folder, read_episode, read_episodes
 
 IDLE = 0.005  # s between two looks for work
 SEND_PERIOD = 0.05  # s
@@ -84,11 +84,21 @@ class LearnerNode(Node):
         )
 
     def _on_step(self, message: StepMsg) -> None:
+        step = step_from_msg(message)
         try:
-            if self._learner.experience.add(step_from_msg(message)):
+            self._catch_up(step)
+            if self._learner.experience.add(step):
                 self._learner.last_step = time.monotonic()
         except UserError as error:
             self._fail(str(error))
+
+    def _catch_up(self, step: Step) -> None:
+        """Reads from the bags what a step shows to have been missed."""
+        experience = self._learner.experience
+        for number in experience.missed(step):
+            folder = episode_folder(self._run.path, step.phase, number)
+            if folder.exists():
+                experience.add_episode(read_episode(folder, experience.spec))
 
     def _on_run_status(self, message: RunStatus) -> None:
         self._learner.phase = Phase(message.phase)

@@ -124,6 +124,23 @@ def test_a_gap_makes_no_transition(make):
     assert len(learner.buffer) == 2 + 3
 
 
+def test_a_step_shows_which_episodes_were_missed(make):
+    experience = make().experience
+    zero, one, five = (episode(number) for number in (0, 1, 5))
+    assert experience.missed(zero[0]) == range(0)
+    assert list(experience.missed(one[0])) == [0]  # begun before this learner was there
+    for step in zero:
+        assert not experience.missed(step)
+        experience.add(step)
+    assert list(experience.missed(five[0])) == [1, 2, 3, 4]
+    assert list(experience.missed(five[3])) == [1, 2, 3, 4, 5]
+    for step in one[:3]:
+        experience.add(step)
+    assert list(experience.missed(five[0])) == [1, 2, 3, 4]  # 1 has not ended
+    assert not experience.missed(one[3])
+    assert not experience.missed(episode(9, phase=Phase.EVALUATE)[0])
+
+
 def test_evaluations_are_not_learned_from(make):
     learner = make()
     assert not any(_add(learner, episode(0, phase=Phase.EVALUATE)))
