@@ -12,7 +12,9 @@ from pathlib import Path
 
 import numpy
 
-BUILD_MACHINE_NUMPY = re.compile(r"/opt/python/[^/]+/lib/python3\.\d+/site-packages/numpy/\w+/include")
+BUILD_MACHINE_NUMPY = re.compile(
+    r"/opt/python/[^/]+/lib/python3\.\d+/site-packages/numpy/\w+/include"
+)
 BUILD_MACHINE_PYTHON = re.compile(r"/opt/python/[^/]+/include/python3\.\d+")
 
 

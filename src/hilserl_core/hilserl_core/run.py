@@ -54,9 +54,10 @@ class RunDirectory:
             old = run.config()
             differences = list(_differences(old, plain))
             if differences:
+                shown = "; ".join(differences[:3])
                 raise UserError(
-                    f"{path} holds a run with another configuration "
-                    f"({'; '.join(differences[:3])}): choose another run name, or give the same settings to resume it"
+                    f"{path} holds a run with another configuration ({shown}): "
+                    "choose another run name, or give the same settings to resume it"
                 )
             return run
         try:
