@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hilserl_learner.parameters import AlgorithmParameters
+from hilserl_learner import process
+from hilserl_learner.parameters import AlgorithmParameters, LearnerParameters
 from hilserl_learner.sac import Sac
 from hilserl_policy.networks import Architecture
 from hilserl_replay.buffer import ReplayBuffer
@@ -103,35 +104,41 @@ def compare(
     return statistics.median(seconds[0]), statistics.median(seconds[1])
 
 
-def rows(repeats: int = 200) -> list[dict[str, Any]]:
-    """``update_state_2`` and ``update_state_10``, each against its matrix products."""
-    result = []
+def row(critics: int, threads: int, repeats: int) -> dict[str, Any]:
+    """A full update against its matrix products, with ``threads`` threads of torch."""
+    process.prepare(threads)
     with torch.no_grad():
-        for critics in (2, 10):
-            update = full_update(critics, subset=2)
-            mine, products = compare(update, products_of(update), repeats)
-            result.append(
-                {
-                    "name": f"update_state_{critics}",
-                    "value": round(1e3 * mine, 3),
-                    "unit": "ms",
-                    "compared_to": round(1e3 * products, 3),
-                    "ratio": round(mine / products, 3),
-                }
-            )
-    return result
+        update = full_update(critics, subset=2)
+        mine, products = compare(update, products_of(update), repeats)
+    many = "" if threads == LearnerParameters.threads else f"_threads_{threads}"
+    plural = "" if threads == 1 else "s"
+    return {
+        "name": f"update_state_{critics}{many}",
+        "value": round(1e3 * mine, 3),
+        "unit": "ms",
+        "compared_to": (
+            f"its matrix products alone, {1e3 * products:.1f} ms, {threads} thread{plural}"
+        ),
+        "ratio": round(mine / products, 3),
+    }
+
+
+def rows(
+    repeats: int = 200, threads: Sequence[int] = (LearnerParameters.threads, 2)
+) -> list[dict[str, Any]]:
+    """Updates with 2 and 10 critics, with the learner's own number of threads and with 2."""
+    return [row(critics, count, repeats) for count in threads for critics in (2, 10)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=1, help="of torch")
+    parser.add_argument("--threads", type=int, nargs="+", help="of torch", default=[1, 2])
     parser.add_argument("--repeats", type=int, default=200, help="updates timed")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    for row in rows(options.repeats):
+    for each in rows(options.repeats, options.threads):
         print(
-            f"{row['name']:16} {row['value']:8.2f} {row['unit']}, its matrix products "
-            f"{row['compared_to']:8.2f}, ratio {row['ratio']:.2f}"
+            f"{each['name']:26} {each['value']:8.2f} {each['unit']}, ratio {each['ratio']:.2f} "
+            f"to {each['compared_to']}"
         )
 
 

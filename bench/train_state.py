@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from hilserl_core.assembly import Measurements, ObservationAssembler
 from hilserl_core.parameters import build, parse
@@ -23,6 +22,7 @@ from hilserl_core.step import Event, Observation, Outcome, Phase, Source, Step
 from hilserl_description import koch
 from hilserl_description.action_mapping import ActionMapping
 from hilserl_description.kinematics import ForwardKinematics
+from hilserl_learner import process
 from hilserl_learner.learner import CLONED, Learner
 from hilserl_learner.parameters import LearnerParameters
 from hilserl_policy.networks import PolicyNetwork
@@ -218,7 +218,7 @@ def main() -> None:
     parser.add_argument("--alone", action="store_true", help="no interventions")
     parser.add_argument("--set", nargs="*", default=[], help="NAME=VALUE of the learner")
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    process.prepare(threads=1)
     values: dict[str, Any] = {"seed": options.seed, "run": tempfile.mkdtemp()}
     for word in options.set:
         name, _, text = word.partition("=")

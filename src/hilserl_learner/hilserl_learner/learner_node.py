@@ -8,7 +8,6 @@ import traceback
 from array import array
 from pathlib import Path
 
-import torch
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
@@ -20,6 +19,7 @@ from hilserl_core.ros_parameters import declare
 from hilserl_core.run import RunDirectory
 from hilserl_core.step import Phase, Step
 from hilserl_description import koch
+from hilserl_learner import process
 from hilserl_learner.learner import Learner
 from hilserl_learner.parameters import LearnerParameters
 from hilserl_msgs.msg import LearnerStatus, RunStatus, Weights
@@ -40,7 +40,7 @@ class LearnerNode(Node):
         p = declare(self, LearnerParameters)
         if not p.run:
             raise UserError("learner_node: parameter 'run' is empty: give the run's folder")
-        torch.set_num_threads(p.threads)
+        process.prepare(p.threads)
         self._run = RunDirectory(Path(p.run))
         specs = koch.observation_spec(object_pose=True), koch.action_spec(p.action_space)
         self._learner = Learner(p, *specs)
@@ -170,7 +170,7 @@ class LearnerNode(Node):
 
 
 def main() -> None:
-    node_main.main(LearnerNode)
+    node_main.main(LearnerNode, LearnerParameters)
 
 
 if __name__ == "__main__":

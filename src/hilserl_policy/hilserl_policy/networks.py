@@ -82,18 +82,31 @@ def _mlp_init(
     return parameters
 
 
-def _activate_(x: Tensor, activation: str) -> Tensor:
-    """The activation, in place."""
+def _normalise_and_activate(x: Tensor, activation: str) -> tuple[Tensor, Tensor, Tensor]:
+    """LayerNorm and activation; returns the result, and mean and 1 / deviation of each row.
+
+    The scale and shift of LayerNorm are not learned: giving them all the same makes torch
+    take its vectorised path, in half the time, and doubles what the tanh needs doubled.
+    """
+    size = x.shape[-1]
+    scale = torch.full((size,), 2.0 if activation == "tanh" else 1.0, dtype=x.dtype)
+    normal, mean, inverse = torch.native_layer_norm(
+        x, (size,), scale, torch.zeros_like(scale), LAYER_NORM_EPSILON
+    )
     if activation == "relu":
-        return x.relu_()
-    # tanh by way of the sigmoid, whose vectorised form is five times faster.
-    return x.mul_(2).sigmoid_().mul_(2).sub_(1)
+        return normal.relu_(), mean, inverse
+    # tanh(x) = 2 sigmoid(2 x) - 1; the sigmoid's vectorised form is six times faster.
+    normal.sigmoid_()
+    return torch.add(-1.0, normal, alpha=2.0, out=normal), mean, inverse
 
 
-def _activate_backward(gradient: Tensor, result: Tensor, activation: str) -> Tensor:
+def _activate_backward_(gradient: Tensor, result: Tensor, activation: str) -> Tensor:
+    """The gradient before the activation, in place."""
     if activation == "relu":
-        return torch.ops.aten.threshold_backward(gradient, result, 0)  # type: ignore[no-any-return]
-    return torch.ops.aten.tanh_backward(gradient, result)  # type: ignore[no-any-return]
+        torch.ops.aten.threshold_backward.grad_input(gradient, result, 0, grad_input=gradient)
+    else:
+        torch.ops.aten.tanh_backward.grad_input(gradient, result, grad_input=gradient)
+    return gradient
 
 
 class _Mlp(torch.autograd.Function):
@@ -120,11 +133,8 @@ class _Mlp(torch.autograd.Function):
         saved = [x]
         for weight, bias in zip(parameters[:-2:2], parameters[1:-2:2], strict=True):
             before = torch.baddbmm(bias, x, weight)
-            x, mean, deviation = torch.native_layer_norm(
-                before, (before.shape[-1],), None, None, LAYER_NORM_EPSILON
-            )
-            x = _activate_(x, activation)
-            saved += [before, mean, deviation, x]
+            x, mean, inverse = _normalise_and_activate(before, activation)
+            saved += [before, mean, inverse, x]
         ctx.save_for_backward(*saved, *parameters)
         ctx.activation, ctx.varied = activation, 0 if varied is None else varied.shape[1]
         return torch.baddbmm(parameters[-1], parameters[-2], x.mT)
@@ -141,10 +151,10 @@ class _Mlp(torch.autograd.Function):
             gradients[-1] = gradient.sum(2, keepdim=True)
         d = torch.bmm(gradient.mT, parameters[-2])
         for layer in reversed(range(layers)):
-            inputs, before, mean, deviation, result = stored[4 * layer : 4 * layer + 5]
-            d = _activate_backward(d, result, ctx.activation)
+            inputs, before, mean, inverse, result = stored[4 * layer : 4 * layer + 5]
+            d = _activate_backward_(d, result, ctx.activation)
             d = torch.ops.aten.native_layer_norm_backward(
-                d, before, (before.shape[-1],), mean, deviation, None, None, (True, False, False)
+                d, before, (before.shape[-1],), mean, inverse, None, None, (True, False, False)
             )[0]
             if learn:
                 gradients[2 * layer] = torch.bmm(inputs.mT, d)
