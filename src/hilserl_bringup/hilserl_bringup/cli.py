@@ -7,10 +7,11 @@ import os
 import sys
 from collections.abc import Sequence
 
-from hilserl_bringup.graph import Graph, describe_arguments, find_graph, make_plan
+from hilserl_bringup.graph import Graph, find_graph, make_plan
 from hilserl_bringup.koch import GRAPHS
 from hilserl_bringup.programs import child_environment, find_program
 from hilserl_core.errors import UserError
+from hilserl_core.parameters import describe
 
 
 def _graphs() -> str:
@@ -45,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
 def show_arguments(graph: Graph) -> str:
     """A graph's arguments as text."""
     lines = [f"{graph.name}: {graph.description}", ""]
-    for name, default, description in describe_arguments(graph):
+    for name, default, description in describe(graph.arguments):
         lines.append(f"  {name}:={default}" if default else f"  {name}:=''")
         lines.append(f"      {description}")
     return "\n".join(lines)

@@ -179,36 +179,11 @@ def find_graph(graphs: Mapping[str, Graph], name: str) -> Graph:
     return graphs[name]
 
 
-def describe_arguments(graph: Graph) -> list[tuple[str, str, str]]:
-    """Name, default and description, with the values allowed, of each argument."""
-    result = []
-    for field in dataclasses.fields(graph.arguments):
-        metadata = field.metadata
-        text = metadata["description"]
-        if metadata["choices"]:
-            text += f" ({', '.join(map(str, metadata['choices']))})"
-        elif metadata["low"] is not None or metadata["high"] is not None:
-            low = "" if metadata["low"] is None else f"from {metadata['low']}"
-            high = "" if metadata["high"] is None else f"to {metadata['high']}"
-            text += f" ({' '.join(part for part in (low, high) if part)})"
-        result.append((field.name, format_value(field.default), text))
-    return result
-
-
-def format_value(value: Any) -> str:
-    """A value as it is typed in ``name:=value``."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return ",".join(map(format_value, value))
-    return str(value)
-
-
 def given_arguments(plan: Plan) -> list[str]:
     """The ``name:=value`` words that resume a plan's run."""
     words = [f"run:={plan.run}"]
     for field in dataclasses.fields(plan.arguments):
         value = getattr(plan.arguments, field.name)
         if field.name != "run" and value != field.default:
-            words.append(f"{field.name}:={format_value(value)}")
+            words.append(f"{field.name}:={parameters.format_value(value)}")
     return words

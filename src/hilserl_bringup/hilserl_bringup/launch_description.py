@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from launch import LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     ExecuteProcess,
@@ -25,13 +26,12 @@ from hilserl_bringup.graph import (
     Graph,
     NodeSpec,
     Plan,
-    describe_arguments,
     find_graph,
     make_plan,
 )
 from hilserl_bringup.koch import GRAPHS
 from hilserl_bringup.runner import run_environment
-from launch import LaunchContext, LaunchDescription
+from hilserl_core import parameters
 
 RESPAWN_SECONDS = 1.0
 RESPAWNS = 20
@@ -42,7 +42,7 @@ def describe(name: str) -> LaunchDescription:
     graph = find_graph(GRAPHS, name)
     declared = []
     for field, (argument, default, text) in zip(
-        dataclasses.fields(graph.arguments), describe_arguments(graph), strict=True
+        dataclasses.fields(graph.arguments), parameters.describe(graph.arguments), strict=True
     ):
         choices = field.metadata["choices"]
         declared.append(

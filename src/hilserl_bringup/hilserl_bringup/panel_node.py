@@ -73,4 +73,4 @@ class PanelNode(Node):  # type: ignore[misc]
 
 def main() -> None:
     """Entry point."""
-    run_node(PanelNode)
+    run_node(PanelNode, PanelParameters)

@@ -1,7 +1,8 @@
 """Launches the graph koch_train."""
 
-from hilserl_bringup.launch_description import describe
 from launch import LaunchDescription
+
+from hilserl_bringup.launch_description import describe
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -15,6 +15,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from hilserl_core.errors import UserError
+from hilserl_core.parameters import describe
 
 SPIN_SECONDS = 3600.0
 
@@ -82,11 +83,38 @@ def _first_signal() -> Future[None]:
     return future
 
 
-def main(make_node: Callable[[], Node]) -> None:
-    """The entry point of a node's program: ``run``, then exit with its code."""
+def main(make_node: Callable[[], Node], parameters: type) -> None:
+    """The entry point of a node's program: ``run``, then exit with its code.
+
+    Args:
+        make_node: makes the node, whose module's docstring says what it is for.
+        parameters: the dataclass of its parameters, for ``--help``.
+    """
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(_help(make_node, parameters))
+        return
     code = run(make_node)
     sys.stdout.flush()
     sys.stderr.flush()
     # Threads of DDS and of numeric libraries can hang an interpreter's end; all that had
     # to be in order has been closed.
     os._exit(code)
+
+
+def _help(make_node: Callable[[], Node], parameters: type) -> str:
+    """What a program is for, its parameters, and an example."""
+    module = sys.modules[make_node.__module__]
+    program = make_node.__module__.rpartition(".")[2]
+    described = describe(parameters)
+    first, default, _ = described[0]
+    lines = [
+        f"{(module.__doc__ or '').strip()}",
+        "",
+        f"example: {program} --ros-args -p {first}:={default or 'VALUE'}",
+        "         (--params-file FILE for many; -r __ns:=/NAME for a namespace)",
+        "",
+        "parameters:",
+    ]
+    for name, default, text in described:
+        lines += [f"  {name}:={default}", f"      {text}"]
+    return "\n".join(lines)

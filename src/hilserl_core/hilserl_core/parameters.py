@@ -120,3 +120,28 @@ def parse(cls: type[Any], name: str, text: str) -> Any:
         raise ParameterError(
             f"parameter '{name}': '{text}' is not a {getattr(kind, '__name__', kind)}"
         ) from None
+
+
+def format_value(value: Any) -> str:
+    """A value as ``parse`` reads it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(map(format_value, value))
+    return str(value)
+
+
+def describe(cls: type[Any]) -> list[tuple[str, str, str]]:
+    """Name, default and description, with the values allowed, of each parameter."""
+    result = []
+    for field in dataclasses.fields(cls):
+        metadata = field.metadata
+        text = metadata["description"]
+        if metadata["choices"]:
+            text += f" ({', '.join(map(str, metadata['choices']))})"
+        elif metadata["low"] is not None or metadata["high"] is not None:
+            low = "" if metadata["low"] is None else f"from {metadata['low']}"
+            high = "" if metadata["high"] is None else f"to {metadata['high']}"
+            text += f" ({' '.join(part for part in (low, high) if part)})"
+        result.append((field.name, format_value(field.default), text))
+    return result

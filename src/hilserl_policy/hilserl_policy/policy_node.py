@@ -362,4 +362,4 @@ class PolicyNode(Node):
 
 
 def main() -> None:
-    node_main.main(PolicyNode)
+    node_main.main(PolicyNode, PolicyParameters)

@@ -116,7 +116,7 @@ class RecorderNode(Node):
 
 def main() -> None:
     """The program ``recorder_node``."""
-    node_main(RecorderNode)
+    node_main(RecorderNode, RecorderParameters)
 
 
 if __name__ == "__main__":

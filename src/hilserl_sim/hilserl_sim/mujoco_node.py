@@ -244,7 +244,7 @@ class MujocoNode(Node):
 
 
 def main() -> None:
-    run_node(MujocoNode)
+    run_node(MujocoNode, MujocoParameters)
 
 
 if __name__ == "__main__":

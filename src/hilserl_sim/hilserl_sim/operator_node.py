@@ -257,7 +257,7 @@ class OperatorNode(Node):
 
 
 def main() -> None:
-    run_node(OperatorNode)
+    run_node(OperatorNode, OperatorParameters)
 
 
 if __name__ == "__main__":

@@ -240,7 +240,7 @@ class Intervene(Node):
 
 def main() -> None:
     """Entry point of the program."""
-    node_main.main(Intervene)
+    node_main.main(Intervene, InterveneParameters)
 
 
 if __name__ == "__main__":

@@ -332,7 +332,7 @@ class MuxNode(Node):
 
 def main() -> None:
     """Entry point of the program."""
-    node_main.main(MuxNode)
+    node_main.main(MuxNode, MuxParameters)
 
 
 if __name__ == "__main__":
