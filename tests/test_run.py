@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 
 from hilserl_core.step import Episode, Outcome, Phase, Source
 from hilserl_replay.bags import read_episodes
@@ -214,3 +216,27 @@ def test_a_run_folder_of_another_configuration_is_left_alone(
     assert "another configuration" in again.output
     after = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*")}
     assert before == after
+
+
+def test_every_node_tells_how_it_is(start: Callable[..., Run]) -> None:
+    rclpy.init()
+    try:
+        node = rclpy.create_node("listener")
+        heard: set[str] = set()
+        node.create_subscription(
+            DiagnosticArray,
+            "/diagnostics",
+            lambda message: heard.update(status.hardware_id for status in message.status),
+            10,
+        )
+        run = start("koch_train", demos=50, seed=3)
+        expected = {
+            f"{name}_node"
+            for name in ("policy", "mux", "recorder", "learner", "mujoco", "operator")
+        }
+        deadline = time.monotonic() + 60
+        while not expected <= heard and time.monotonic() < deadline:
+            rclpy.spin_once(node, timeout_sec=0.1)
+        assert expected <= heard
+    finally:
+        rclpy.shutdown()

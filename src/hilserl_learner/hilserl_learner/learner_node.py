@@ -13,6 +13,7 @@ from rclpy.node import Node
 
 from hilserl_core import node as node_main
 from hilserl_core import qos
+from hilserl_core.diagnostics import Diagnostics, Health
 from hilserl_core.errors import UserError
 from hilserl_core.messages import step_from_msg
 from hilserl_core.ros_parameters import declare
@@ -56,6 +57,7 @@ class LearnerNode(Node):
         self.create_timer(STATUS_PERIOD, self._report, clock=wall)
         self._sent = 0
         self._reported = (time.monotonic(), self._learner.updates)
+        Diagnostics(self, "learning", self._health)
         self._worker = threading.Thread(target=self._work, name="learning", daemon=True)
         self._worker.start()
 
@@ -160,6 +162,11 @@ class LearnerNode(Node):
         self._run.append(
             "learner", {**record, "policy_version": learner.version, **counts, **metrics}
         )
+
+    def _health(self) -> Health:
+        learner = self._learner
+        values = {"updates": learner.updates, "updates owed": round(learner.owed)}
+        return Health(learner.stage, values={**values, **learner.experience.counts()})
 
     def close(self) -> None:
         """Stops the work and leaves a checkpoint."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,12 @@ def _mlp_init(
     return parameters
 
 
+@cache
+def _repeated(value: float, size: int, dtype: torch.dtype) -> Tensor:
+    """(size,), to be read only."""
+    return torch.full((size,), value, dtype=dtype)
+
+
 def _normalise_and_activate(x: Tensor, activation: str) -> tuple[Tensor, Tensor, Tensor]:
     """LayerNorm and activation; returns the result, and mean and 1 / deviation of each row.
 
@@ -89,10 +96,9 @@ def _normalise_and_activate(x: Tensor, activation: str) -> tuple[Tensor, Tensor,
     take its vectorised path, in half the time, and doubles what the tanh needs doubled.
     """
     size = x.shape[-1]
-    scale = torch.full((size,), 2.0 if activation == "tanh" else 1.0, dtype=x.dtype)
-    normal, mean, inverse = torch.native_layer_norm(
-        x, (size,), scale, torch.zeros_like(scale), LAYER_NORM_EPSILON
-    )
+    scale = _repeated(2.0 if activation == "tanh" else 1.0, size, x.dtype)
+    shift = _repeated(0.0, size, x.dtype)
+    normal, mean, inverse = torch.native_layer_norm(x, (size,), scale, shift, LAYER_NORM_EPSILON)
     if activation == "relu":
         return normal.relu_(), mean, inverse
     # tanh(x) = 2 sigmoid(2 x) - 1; the sigmoid's vectorised form is six times faster.

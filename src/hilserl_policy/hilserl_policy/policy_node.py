@@ -14,6 +14,7 @@ from rclpy.task import Future
 from hilserl_core import node as node_main
 from hilserl_core import qos
 from hilserl_core.assembly import ObservationAssembler
+from hilserl_core.diagnostics import Diagnostics, Health
 from hilserl_core.errors import UserError
 from hilserl_core.messages import (
     action_to_msg,
@@ -74,6 +75,7 @@ class PolicyNode(Node):
         if p.mode == "run" and p.policy:
             self._actor.load_run(Path(p.policy))
         self._loop: EpisodeLoop | None = None
+        self._episode = (self._schedule.phase, 0)
         self._pending_action: tuple[int, np.ndarray] | None = None
         self._early_reward = (-1, 0.0)
         self._command = koch.HOME.copy()
@@ -107,6 +109,7 @@ class PolicyNode(Node):
         self._reset_client = self.create_client(Reset, "reset")
         wall = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(HOUSEKEEPING, self._housekeeping, clock=wall)
+        Diagnostics(self, "episodes", self._health)
         if not self.parameters.lockstep:
             self.create_timer(1 / self.parameters.control_rate, self._timer_tick, clock=wall)
 
@@ -334,6 +337,16 @@ class PolicyNode(Node):
         self._publish_status(False, "done")
         # The recorder closes its bag on the last step; give the messages time to arrive.
         self._done_at = time.monotonic() + 1.0
+
+    def _health(self) -> Health:
+        schedule = self._schedule
+        message = self._message or f"{schedule.phase.name.lower()}, episode {self._episode[1]}"
+        values = {
+            "steps": schedule.steps,
+            "aborted episodes": schedule.aborted,
+            "policy version": self._actor.version,
+        }
+        return Health(message, warning=bool(self._message) and self._stopped, values=values)
 
     def _publish_status(self, in_episode: bool, message: str = "") -> None:
         schedule = self._schedule

@@ -107,6 +107,7 @@ class Schedule:
         self.evaluations: list[EvaluationResult] = []
         self.in_phase = 0
         self.steps = 0
+        self.aborted = 0
         self.train_wall = 0.0
         self.phase = self._first_phase()
 
@@ -164,6 +165,7 @@ class Schedule:
         if self.phase in (Phase.TRAIN, Phase.EVALUATE):
             self.train_wall += episode.wall
         if episode.outcome == Outcome.ABORTED:
+            self.aborted += 1
             return  # Discarded, or a node died: it counts for nothing, and is done again.
         self._recent.append(episode)
         if self.phase == Phase.RECORD:

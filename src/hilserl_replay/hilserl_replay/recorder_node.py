@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image
 
+from hilserl_core.diagnostics import Diagnostics, Health
 from hilserl_core.messages import stamp_to_ns
 from hilserl_core.node import main as node_main
 from hilserl_core.parameters import parameter
@@ -64,9 +63,7 @@ class RecorderNode(Node):
             self._record(topic, OperatorEvent, RELIABLE, self.recorder.beside)
         for camera in self.parameters.record_cameras:
             self._record(f"camera/{camera}/policy", Image, SENSOR, self.recorder.image)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
-        # Wall time: simulated time stands still when the simulator does.
-        self.create_timer(1.0, self._diagnose, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        Diagnostics(self, "bags", self._health)
 
     def _record(
         self, topic: str, kind: type[Any], qos: QoSProfile, take: Callable[[Beside], None]
@@ -85,29 +82,21 @@ class RecorderNode(Node):
         self.recorder.step(deserialize_message(cdr, Step), cdr)
         self._slowest = max(self._slowest, time.monotonic() - start)
 
-    def _diagnose(self) -> None:
+    def _health(self) -> Health:
         free = shutil.disk_usage(self.recorder.run_dir).free
         counts, episode = self.recorder.counts, self.recorder.episode
-        status = DiagnosticStatus(name="recorder: bags", hardware_id=str(self.recorder.run_dir))
-        status.level = DiagnosticStatus.OK
-        status.message = "waiting for steps" if episode is None else f"recording episode {episode}"
-        if free < LOW_DISK or counts.foreign:
-            status.level = DiagnosticStatus.WARN
-            status.message = (
-                f"only {free / 1e9:.2f} GB left on the disk"
-                if free < LOW_DISK
-                else f"{counts.foreign} steps of another run dropped: check the run's name"
-            )
+        message = "waiting for steps" if episode is None else f"recording episode {episode}"
+        if free < LOW_DISK:
+            message = f"only {free / 1e9:.2f} GB left on the disk"
+        elif counts.foreign:
+            message = f"{counts.foreign} steps of another run dropped: check the run's name"
+        slowest, self._slowest = self._slowest, 0.0
         values = {
             **vars(counts),
-            "slowest_write_ms": f"{self._slowest * 1e3:.2f}",
+            "slowest_write_ms": f"{slowest * 1e3:.2f}",
             "disk_free_gb": f"{free / 1e9:.1f}",
         }
-        status.values = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
-        self._slowest = 0.0
-        message = DiagnosticArray(status=[status])
-        message.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(message)
+        return Health(message, warning=bool(free < LOW_DISK or counts.foreign), values=values)
 
     def close(self) -> None:
         """Finishes the bag under way."""

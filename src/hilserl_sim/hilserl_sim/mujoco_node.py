@@ -20,6 +20,7 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64MultiArray
 
 from hilserl_core import qos
+from hilserl_core.diagnostics import Diagnostics, Health
 from hilserl_core.errors import UserError
 from hilserl_core.messages import doubles, image_to_msg, ns_to_stamp, stamp_to_ns
 from hilserl_core.node import main as run_node
@@ -80,6 +81,7 @@ class MujocoNode(Node):
         self._make_messages()
         self._make_publishers()
         self._make_inputs()
+        Diagnostics(self, "simulation", self._health)
         mode = "in lockstep" if self._parameters.lockstep else "in real time"
         self.get_logger().info(f"simulating {self._parameters.task} {mode}")
 
@@ -237,6 +239,10 @@ class MujocoNode(Node):
     def _publish_reward(self) -> None:
         self._reward.value = float(self._world.success)
         self._rewards.publish(self._reward)
+
+    def _health(self) -> Health:
+        message = "waiting for a command" if self._waiting else "moving"
+        return Health(message if self._stamp else "waiting for the first reset")
 
     def close(self) -> None:
         """Frees the renderer."""

@@ -18,6 +18,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
 from hilserl_core import qos
+from hilserl_core.diagnostics import Diagnostics, Health
 from hilserl_core.messages import floats, stamp_to_ns
 from hilserl_core.node import main as run_node
 from hilserl_core.parameters import parameter
@@ -132,6 +133,11 @@ class OperatorNode(Node):
         self.create_subscription(JointState, "joint_states", self._on_joints, qos.SENSOR)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(0.1, self._on_timer, clock=steady)
+        Diagnostics(self, "scripted person", self._health)
+
+    def _health(self) -> Health:
+        driving = self._action is not None and self._action[1]
+        return Health("driving" if driving else "watching")
 
     # What is seen; every message may be the one that completes the picture.
 

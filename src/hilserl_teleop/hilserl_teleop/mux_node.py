@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
@@ -19,6 +18,7 @@ from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
 from hilserl_core import node as node_main
+from hilserl_core.diagnostics import Diagnostics, Health
 from hilserl_core.errors import UserError
 from hilserl_core.messages import action_to_msg, doubles, stamp_to_ns
 from hilserl_core.parameters import parameter
@@ -132,7 +132,7 @@ class MuxNode(Node):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         poll = 1 / (self._parameters.control_rate * POLLS_PER_PERIOD)
         self.create_timer(poll, self._on_poll, clock=steady)
-        self.create_timer(1.0, self._publish_diagnostics, clock=steady)
+        Diagnostics(self, "arbitration", self._health)
         self._publish_status()
 
     def _make_publishers(self) -> None:
@@ -141,7 +141,6 @@ class MuxNode(Node):
             Float64MultiArray, "forward_position_controller/commands", COMMAND
         )
         self._arbitration = self.create_publisher(Arbitration, "arbitration", LATCHED)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
 
     def _make_subscriptions(self) -> None:
         subscribe = self.create_subscription
@@ -241,28 +240,18 @@ class MuxNode(Node):
         message.header.stamp = self.get_clock().now().to_msg()
         self._arbitration.publish(message)
 
-    def _publish_diagnostics(self) -> None:
+    def _health(self) -> Health:
         status = self._mux.arbitration.status()
-        level = DiagnosticStatus.OK
-        if status.state == State.STOPPED or status.holding:
-            level = DiagnosticStatus.WARN
-        values = {key: str(count) for key, count in sorted(self._mux.arbitration.counts.items())}
+        values: dict[str, object] = dict(sorted(self._mux.arbitration.counts.items()))
         if self._busy:
             values["callback ms, mean"] = f"{1000 * sum(self._busy) / len(self._busy):.3f}"
             values["callback ms, worst"] = f"{1000 * max(self._busy):.3f}"
             self._busy.clear()
-        message = DiagnosticArray()
-        message.header.stamp = self.get_clock().now().to_msg()
-        message.status = [
-            DiagnosticStatus(
-                level=level,
-                name=f"{self.get_fully_qualified_name()}: arbitration",
-                message=status.reason or f"{status.state.name.lower()} {status.device}".strip(),
-                hardware_id="mux",
-                values=[KeyValue(key=key, value=value) for key, value in values.items()],
-            )
-        ]
-        self._diagnostics.publish(message)
+        return Health(
+            status.reason or f"{status.state.name.lower()} {status.device}".strip(),
+            warning=status.state == State.STOPPED or status.holding,
+            values=values,
+        )
 
     # -- services
 
