@@ -229,7 +229,7 @@ def test_every_node_tells_how_it_is(start: Callable[..., Run]) -> None:
             lambda message: heard.update(status.hardware_id for status in message.status),
             10,
         )
-        run = start("koch_train", demos=50, seed=3)
+        start("koch_train", demos=50, seed=3)
         expected = {
             f"{name}_node"
             for name in ("policy", "mux", "recorder", "learner", "mujoco", "operator")
