@@ -32,7 +32,6 @@ class NodeSpec:
         parameters: what the graph's arguments set; the parameter file adds the rest.
         ends_run: its exit with code 0 completes the run and stops every other node.
         respawn: whether it is started again after a crash.
-        environment: variables of its process, added to the inherited ones.
     """
 
     package: str
@@ -41,7 +40,6 @@ class NodeSpec:
     parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     ends_run: bool = False
     respawn: bool = True
-    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True)

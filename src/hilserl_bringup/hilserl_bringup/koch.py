@@ -13,13 +13,6 @@ from hilserl_core.parameters import parameter
 # The scenes' tasks, again: importing them would load a physics engine to print a help text.
 TASKS = ("reach", "lift_cube", "push_cube", "pick_place")
 
-# Page faults are the main cost of large batches on a CPU: keep freed memory.
-LEARNER_ENVIRONMENT = {
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": "100000000000",
-    "MALLOC_TOP_PAD_": "200000000",
-}
-
 
 @dataclass(frozen=True)
 class Common:
@@ -176,7 +169,6 @@ def train_nodes(arguments: Train, run: Path) -> tuple[NodeSpec, ...]:
             "learner_node",
             "learner_node",
             learner,
-            environment=LEARNER_ENVIRONMENT,
         ),
         *_robot_and_people(arguments, arguments.intervene),
         _policy(

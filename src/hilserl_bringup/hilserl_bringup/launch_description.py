@@ -107,7 +107,6 @@ def make_node(node: NodeSpec, parameters: Path, respawn: bool | None = None) -> 
         executable=node.program,
         name=node.name,
         parameters=[str(parameters)],
-        additional_env=dict(node.environment),
         output="screen",
         emulate_tty=True,
         respawn=node.respawn if respawn is None else respawn,

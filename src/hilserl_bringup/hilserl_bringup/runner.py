@@ -90,11 +90,10 @@ def run_plan(plan: Plan, options: Options | None = None) -> int:
 
 
 def _program(node: NodeSpec, command: list[str], files: Mapping[str, Path], run: Path) -> Program:
-    added = {**run_environment(run), **node.environment}
     return Program(
         name=node.name,
         command=[*command, *node_arguments(node, files[node.name])],
-        environment=child_environment(os.environ, added),
+        environment=child_environment(os.environ, run_environment(run)),
         ends_run=node.ends_run,
         respawn=node.respawn,
     )
