@@ -5,15 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
+from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core.errors import UserError
 from hilserl_core.run import write_aside
-
-if TYPE_CHECKING:
-    from hilserl_bringup.graph import NodeSpec
 
 ALL_NODES = "/**"
 PARAMETERS = "ros__parameters"

@@ -15,31 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from hilserl_bringup import configuration
+from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core import parameters
 from hilserl_core.errors import UserError
 from hilserl_core.run import RunDirectory
 
 RUNS = Path("runs")
-
-
-@dataclass(frozen=True)
-class NodeSpec:
-    """One node's process.
-
-    Attributes:
-        package, program: as for ``ros2 run``.
-        name: the node's name; its section in parameter files.
-        parameters: what the graph's arguments set; the parameter file adds the rest.
-        ends_run: its exit with code 0 completes the run and stops every other node.
-        respawn: whether it is started again after a crash.
-    """
-
-    package: str
-    program: str
-    name: str
-    parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    ends_run: bool = False
-    respawn: bool = True
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hilserl_bringup.graph import Graph, NodeSpec, named_run
+from hilserl_bringup.graph import Graph, named_run
+from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core.errors import UserError
 from hilserl_core.parameters import parameter
 

@@ -24,12 +24,12 @@ from launch_ros.substitutions import ExecutableInPackage
 
 from hilserl_bringup.graph import (
     Graph,
-    NodeSpec,
     Plan,
     find_graph,
     make_plan,
 )
 from hilserl_bringup.koch import GRAPHS
+from hilserl_bringup.node_spec import NodeSpec
 from hilserl_bringup.runner import run_environment
 from hilserl_core import parameters
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hilserl_bringup.exclusive import domain_lock, hold
-from hilserl_bringup.graph import NodeSpec, Plan, given_arguments
+from hilserl_bringup.graph import Plan, given_arguments
+from hilserl_bringup.node_spec import NodeSpec
 from hilserl_bringup.panel import Screen, make_screen
 from hilserl_bringup.programs import child_environment, find_program
 from hilserl_bringup.status import Status

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from hilserl_bringup.graph import NodeSpec, make_plan
+from hilserl_bringup.graph import make_plan
 from hilserl_bringup.koch import GRAPHS, TASKS
+from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core import parameters
 
 BY_RCLPY = {"use_sim_time"}

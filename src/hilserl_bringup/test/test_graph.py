@@ -9,7 +9,6 @@ import yaml
 
 from hilserl_bringup import configuration
 from hilserl_bringup.graph import (
-    NodeSpec,
     Plan,
     find_graph,
     given_arguments,
@@ -18,6 +17,7 @@ from hilserl_bringup.graph import (
     parse_arguments,
 )
 from hilserl_bringup.koch import GRAPHS
+from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core.errors import UserError
 
 TRAIN = GRAPHS["koch_train"]

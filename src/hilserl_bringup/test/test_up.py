@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from hilserl_bringup.graph import NodeSpec, make_plan
+from hilserl_bringup.graph import make_plan
 from hilserl_bringup.koch import GRAPHS
+from hilserl_bringup.node_spec import NodeSpec
 from hilserl_bringup.runner import run_plan
 from hilserl_bringup.status import Status
 from hilserl_core.errors import UserError

@@ -1,0 +1,28 @@
+"""One node of a graph: what to start, under which name, with which parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One node's process.
+
+    Attributes:
+        package, program: as for ``ros2 run``.
+        name: the node's name; its section in parameter files.
+        parameters: what the graph's arguments set; the parameter file adds the rest.
+        ends_run: its exit with code 0 completes the run and stops every other node.
+        respawn: whether it is started again after a crash.
+    """
+
+    package: str
+    program: str
+    name: str
+    parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    ends_run: bool = False
+    respawn: bool = True
