@@ -26,7 +26,7 @@ from hilserl_learner.parameters import LearnerParameters
 from hilserl_msgs.msg import LearnerStatus, RunStatus, Weights
 from hilserl_msgs.msg import Step as StepMsg
 from hilserl_policy.weights import sha256
-from hilserl_replay.bags import episode_folder, read_episode, read_episodes
+from hilserl_replay.bags import read_episodes
 
 IDLE = 0.005  # s between two looks for work
 SEND_PERIOD = 0.05  # s
@@ -97,10 +97,11 @@ class LearnerNode(Node):
     def _catch_up(self, step: Step) -> None:
         """Reads from the bags what a step shows to have been missed."""
         experience = self._learner.experience
-        for number in experience.missed(step):
-            folder = episode_folder(self._run.path, step.phase, number)
-            if folder.exists():
-                experience.add_episode(read_episode(folder, experience.spec))
+        missed = experience.missed(step)
+        if missed:
+            phases, spec = (Phase.RECORD, Phase.TRAIN), experience.spec
+            for episode in read_episodes(self._run.path, *phases, spec=spec, numbers=missed):
+                experience.add_episode(episode)
 
     def _on_run_status(self, message: RunStatus) -> None:
         self._learner.phase = Phase(message.phase)

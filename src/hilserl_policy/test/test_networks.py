@@ -1,7 +1,5 @@
 """The networks against plain autograd, torch's distributions, and each other."""
 
-import time
-
 import numpy as np
 import pytest
 import torch
@@ -121,15 +119,3 @@ def test_acting_follows_the_distribution_that_is_learned(activation, gripper):
         expected = policy.gripper_log_probability[:, 0].exp().numpy()
         np.testing.assert_allclose(frequency, expected, atol=0.03)
         assert mean[3] == np.argmax(expected) - 1
-
-
-def test_one_action_takes_well_under_a_control_period():
-    arch = Architecture(36, 3, True, (256, 256))
-    network, rng = PolicyNetwork.untrained(arch), np.random.default_rng(0)
-    state = np.zeros(36, np.float32)
-    seconds = []
-    for _ in range(200):
-        start = time.perf_counter()
-        network.act(state, rng)
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 0.0003

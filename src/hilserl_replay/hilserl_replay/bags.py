@@ -9,7 +9,7 @@ is writing: the episode under way reads up to its newest step, and has no last s
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +146,7 @@ def read_episodes(
     *phases: Phase,
     spec: str | None = None,
     finished_only: bool = False,
+    numbers: Container[int] | None = None,
 ) -> Iterator[Episode]:
     """Reads a run's episodes in the order they were recorded.
 
@@ -155,6 +156,7 @@ def read_episodes(
         spec: as in ``read_episode``.
         finished_only: leaves out the one under way, and those that a crash cut off and
             the recorder has not closed yet.
+        numbers: which to read; None: all.
 
     Raises:
         UserError: as in ``read_episode``.
@@ -164,6 +166,8 @@ def read_episodes(
         if not any((phase == Phase.EVALUATE) == (kind == Phase.EVALUATE) for phase in wanted):
             continue
         for folder in episode_folders(run_dir, kind):
+            if numbers is not None and int(folder.name) not in numbers:
+                continue
             if finished_only and not is_finished(folder):
                 continue
             if not is_finished(folder) and not _has_step(folder):

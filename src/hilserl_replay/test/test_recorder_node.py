@@ -20,7 +20,7 @@ from hilserl_core.messages import step_to_msg
 from hilserl_core.qos import STEPS
 from hilserl_core.step import Outcome, Phase
 from hilserl_msgs.msg import Step as StepMsg
-from hilserl_replay.bags import episode_folder, read_episode
+from hilserl_replay.bags import episode_folder, read_episode, read_episodes
 
 WAIT = 20.0  # s
 
@@ -73,7 +73,7 @@ def test_a_killed_recorder_loses_no_complete_step(
     folder = episode_folder(run_dir, Phase.TRAIN, 0)
 
     def on_disk() -> int:
-        return len(read_episode(folder).steps) if list(folder.glob("*.mcap")) else 0
+        return sum(len(episode.steps) for episode in read_episodes(run_dir))
 
     def publish(first: int, last: int) -> None:
         for step in steps[first:last]:
