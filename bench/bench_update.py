@@ -41,7 +41,7 @@ class _Products(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         if func.overloadpacket.__name__ in PRODUCTS:
-            self.operands.append(args[-2:])  # type: ignore[arg-type]
+            self.operands.append(args[-2:])
         return func(*args, **(kwargs or {}))
 
 

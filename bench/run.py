@@ -71,7 +71,7 @@ def table(rows: Sequence[Row]) -> Table:
         ("ratio", "right"),
         ("compared to", "left"),
     ):
-        result.add_column(heading, justify=justify)  # type: ignore[arg-type]
+        result.add_column(heading, justify=justify)
     for row in rows:
         ratio = "" if row["ratio"] is None else f"{row['ratio']:.2f}"
         value = f"{row['value']:.4g}"

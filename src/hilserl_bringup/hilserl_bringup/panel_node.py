@@ -30,7 +30,7 @@ class PanelParameters:
     period: float = parameter(0.5, "time between updates, s", low=0.1, high=60.0)
 
 
-class PanelNode(Node):  # type: ignore[misc]
+class PanelNode(Node):
     """Shows run/status, learner/status and arbitration."""
 
     def __init__(self) -> None:

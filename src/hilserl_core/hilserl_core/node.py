@@ -22,7 +22,7 @@ SPIN_SECONDS = 3600.0
 
 def finish(node: Node, code: int = 0) -> None:
     """Ends the node's process in order, from any callback or thread."""
-    node.exit_code = code  # type: ignore[attr-defined]
+    node.exit_code = code
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -76,7 +76,6 @@ class LearnerParameters(AlgorithmParameters):
         "ee_delta", "what actions mean", choices=("ee_delta", "joint_delta")
     )
     seed: int = parameter(1, "seed of networks, noise and sampling", low=0, high=2**31 - 1)
-    lockstep: bool = parameter(False, "the simulation waits for each command; not the learner's")
     demonstrations: str = parameter("", "folder of another run whose demonstrations to learn from")
     algorithm: str = parameter(
         "rlpd", "reinforcement learning, or behaviour cloning alone", choices=("rlpd", "bc")

@@ -146,7 +146,7 @@ class _Mlp(torch.autograd.Function):
         return torch.baddbmm(parameters[-1], parameters[-2], x.mT)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         saved = ctx.saved_tensors
         layers = (len(saved) - 3) // 6
         stored, parameters = saved[: 1 + 4 * layers], saved[1 + 4 * layers :]
@@ -174,7 +174,7 @@ class _Mlp(torch.autograd.Function):
 
 
 def _mlp(parameters: Parameters, fixed: Tensor, varied: Tensor | None, activation: str) -> Tensor:
-    return _Mlp.apply(fixed, varied, activation, *parameters.values())  # type: ignore[no-any-return]
+    return _Mlp.apply(fixed, varied, activation, *parameters.values())
 
 
 def init_actor(

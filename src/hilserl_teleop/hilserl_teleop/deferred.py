@@ -28,7 +28,7 @@ class DeferredService:
         self._request: Any = None
         self._service = node.create_service(srv_type, name, self._called)
         self._send = self._service.send_response
-        self._service.send_response = self._respond  # type: ignore[method-assign]
+        self._service.send_response = self._respond
 
     def _called(self, request: Any, response: Any) -> Any:
         self._request = request
