@@ -135,7 +135,8 @@ class Trainer:
             return values, Source.HUMAN
         assert self.network is not None
         state = OBSERVATION.normalise(observation.state)
-        mean = phase == Phase.EVALUATE and self.options.mean
+        alone = self.parameters.algorithm != "rlpd"  # as the policy node does
+        mean = self.options.mean if phase == Phase.EVALUATE else alone
         return self.network.act(state, rng, deterministic=mean), Source.POLICY
 
     def take(self, step: Step) -> None:

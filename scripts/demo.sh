@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# `make demo`: train and evaluate; with BASELINES=1 also behaviour cloning and training
-# without a person, on the same demonstrations, for the report.
+# `make demo`: train and evaluate; with BASELINES=1 also behaviour cloning, HG-DAgger and
+# training without a person, on the same demonstrations, for the report.
 set -e
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 task=$1 observation=$2 seed=$3 baselines=$4
@@ -13,7 +13,9 @@ fi
 scripts/hilserl up koch_train "${settings[@]}" "run:=$run"
 settings+=("demonstrations:=$run")
 scripts/hilserl up koch_train "${settings[@]}" "run:=$run-behaviour_cloning" algorithm:=bc
+scripts/hilserl up koch_train "${settings[@]}" "run:=$run-hg_dagger" algorithm:=hg_dagger
 scripts/hilserl up koch_train "${settings[@]}" "run:=$run-no_human" intervene:=false
 exec scripts/hilserl run hilserl_replay report "runs/$run" \
   --baseline "behaviour_cloning=runs/$run-behaviour_cloning" \
+  --baseline "hg_dagger=runs/$run-hg_dagger" \
   --baseline "no_human=runs/$run-no_human"

@@ -10,6 +10,7 @@ from hilserl_bringup.graph import Graph, named_run
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core.errors import UserError
 from hilserl_core.parameters import parameter
+from hilserl_core.run import ALGORITHMS
 
 # The scenes' tasks, again: importing them would load a physics engine to print a help text.
 TASKS = ("reach", "lift_cube", "push_cube", "pick_place")
@@ -61,8 +62,9 @@ class Train(Common):
     intervene: bool = parameter(True, "the operator helps while the policy trains")
     algorithm: str = parameter(
         "rlpd",
-        "reinforcement learning, or behaviour cloning alone",
-        choices=("rlpd", "bc"),
+        "reinforcement learning; or cloning alone, with every correction as it comes (hg_dagger) "
+        "or from the demonstrations (bc)",
+        choices=ALGORITHMS,
     )
     evaluation_episodes: int = parameter(50, "episodes of each evaluation", low=1)
 

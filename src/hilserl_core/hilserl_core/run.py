@@ -23,6 +23,9 @@ import yaml
 from hilserl_core.errors import UserError
 from hilserl_core.step import Phase
 
+ALGORITHMS = ("rlpd", "hg_dagger", "bc")
+"""How a run learns: by reinforcement, by cloning every correction as it comes, by cloning once."""
+
 EPISODE_DIGITS = 6
 
 

@@ -72,7 +72,7 @@ class Learner:
         self.experience = Experience(self.buffer, observation, action, p.gripper_penalty)
         self.phase: Phase | None = None  # the run's; None until it is known
         self.stage = WAITING
-        self.updates = 0  # of the critics
+        self.updates = 0  # of the critics; with HG-DAgger of the actor
         self.version = 0
         self.policy: Policy | None = None  # the newest
         self.last_step = -QUIET
@@ -115,9 +115,10 @@ class Learner:
 
     @property
     def owed(self) -> float:
-        """Critic updates that the steps received so far ask for and that are not yet made."""
+        """Updates that the steps received so far ask for and that are not yet made."""
         p = self.parameters
-        return p.critic_warmup + p.utd_ratio * self.experience.training_steps - self.updates
+        first = p.critic_warmup if p.algorithm == "rlpd" else 0
+        return first + p.utd_ratio * self.experience.training_steps - self.updates
 
     def work(self) -> bool:
         """Does one thing that is due; returns False where nothing is."""
@@ -154,12 +155,21 @@ class Learner:
 
     def _cloning_done(self) -> None:
         self.sac.restart_actor_optimiser()
-        alone = self.parameters.algorithm == "bc"
-        self.stage = CLONED if alone else WARM_UP
+        following = {"rlpd": WARM_UP, "hg_dagger": TRAINING, "bc": CLONED}
+        self.stage = following[self.parameters.algorithm]
         self._publish()
         self.save()
 
     def _update(self) -> None:
+        p = self.parameters
+        if p.algorithm == "hg_dagger":
+            self._imitate()
+        else:
+            self._reinforce()
+        if self.stage == TRAINING and self.updates % p.publish_updates == 0:
+            self._publish()
+
+    def _reinforce(self) -> None:
         p = self.parameters
         self._critic = self.sac.critic_update(self.buffer.sample())
         self.updates += 1
@@ -168,8 +178,14 @@ class Learner:
         self.stage = TRAINING
         if self.updates % p.critic_updates_per_actor == 0:
             self._actor = self.sac.actor_update(self.buffer.sample())
-        if self.updates % p.publish_updates == 0:
-            self._publish()
+
+    def _imitate(self) -> None:
+        """HG-DAgger (Kelly et al. 2019, arXiv 1810.02890): clones all that people did so far.
+
+        One small update for each step stands for its retraining after every rollout.
+        """
+        self._actor[1:2] = self.sac.cloning_update(self.buffer.sample(PEOPLE))
+        self.updates += 1
 
     def _publish(self) -> None:
         self.version += 1

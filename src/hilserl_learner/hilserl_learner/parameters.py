@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hilserl_core.parameters import parameter
+from hilserl_core.run import ALGORITHMS
 from hilserl_policy.networks import ACTIVATIONS
 
 
@@ -78,10 +79,16 @@ class LearnerParameters(AlgorithmParameters):
     seed: int = parameter(1, "seed of networks, noise and sampling", low=0, high=2**31 - 1)
     demonstrations: str = parameter("", "folder of another run whose demonstrations to learn from")
     algorithm: str = parameter(
-        "rlpd", "reinforcement learning, or behaviour cloning alone", choices=("rlpd", "bc")
+        "rlpd",
+        "reinforcement learning; or cloning alone, of demonstrations and every later correction "
+        "(HG-DAgger) or of demonstrations (bc)",
+        choices=ALGORITHMS,
     )
     utd_ratio: float = parameter(
-        2.0, "critic updates for each training step received", low=0.0, high=100.0
+        2.0,
+        "critic updates (with HG-DAgger: cloning updates) for each training step received",
+        low=0.0,
+        high=100.0,
     )
     publish_updates: int = parameter(50, "critic updates between two published policies", low=1)
     checkpoint_seconds: float = parameter(

@@ -249,6 +249,27 @@ def test_behaviour_cloning_alone_stops_there(make):
     assert learner.updates == 0
 
 
+def test_hg_dagger_clones_each_correction_as_it_comes(make):
+    learner = make(algorithm="hg_dagger", cloning_learning_rate=0.01)
+    _add(learner, episode(0, phase=Phase.RECORD))
+    learner.phase = Phase.TRAIN
+    _drain(learner)
+    assert learner.stage == TRAINING
+    assert learner.updates == 0  # no critics to warm up
+    critic = learner.sac.state.critic.parameters["0.weight"].clone()
+    corrected = np.array([-0.5, 0.5, 0.0, STAY], np.float32)
+    steps = episode(1, length=20, source=Source.HUMAN)[:-1]
+    state = OBSERVATION.normalise(steps[0].observation.state)
+    before = decode(learner.policy.data, SPEC).act(state, deterministic=True)
+    _add(learner, [replace(step, action=corrected) for step in steps])
+    _drain(learner)
+    assert learner.updates == 2 * 20
+    assert learner.version == 1 + 8  # once when cloned, then at every fifth update
+    after = decode(learner.policy.data, SPEC).act(state, deterministic=True)
+    assert np.abs(after - corrected)[:2].sum() < np.abs(before - corrected)[:2].sum()
+    assert np.array_equal(critic, learner.sac.state.critic.parameters["0.weight"])
+
+
 def test_a_resumed_learner_goes_on_and_never_reuses_a_version(make, clock):
     learner = make()
     _add(learner, episode(0, phase=Phase.RECORD))

@@ -21,12 +21,20 @@ class Actor:
     """Proposes actions; takes new weights up between two episodes' ticks.
 
     While an evaluation is under way its weights stay as they were at its start.
+
+    Args:
+        observation, action: the run's specs.
+        seed: of the samples.
+        explore: sample actions in training; a policy that only imitates has nothing to find out.
     """
 
-    def __init__(self, observation: ObservationSpec, action: ActionSpec, seed: int) -> None:
+    def __init__(
+        self, observation: ObservationSpec, action: ActionSpec, seed: int, explore: bool = True
+    ) -> None:
         self._observation = observation
         self._action = action
         self._seed = seed
+        self._explore = explore
         self._network: PolicyNetwork | None = None
         self._waiting: tuple[PolicyNetwork, bytes] | None = None
         self._phase = Phase.TRAIN
@@ -87,7 +95,7 @@ class Actor:
             self._take()
         if self._network is None or self._phase == Phase.RECORD:
             return np.zeros(self._action.dim, np.float32)
-        deterministic = self._phase in (Phase.EVALUATE, Phase.RUN)
+        deterministic = not self._explore or self._phase in (Phase.EVALUATE, Phase.RUN)
         normalised = self._observation.normalise(state)
         return self._network.act(normalised, self._rng, deterministic=deterministic)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hilserl_core.parameters import parameter
+from hilserl_core.run import ALGORITHMS
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class PolicyParameters:
     control_rate: float = parameter(10.0, "ticks a second", low=1.0, high=100.0)
     episode_seconds: float = parameter(10.0, "length of an episode, s", low=0.5, high=3600.0)
     mode: str = parameter("train", "what the run is for", choices=("record", "train", "run"))
-    algorithm: str = parameter("rlpd", "the learner's", choices=("rlpd", "bc"))
+    algorithm: str = parameter("rlpd", "the learner's", choices=ALGORITHMS)
     demos: int = parameter(20, "successful demonstrations to record first", low=0, high=100_000)
     train_minutes: float = parameter(
         4.5, "limit of training, its evaluations included, min", low=0.01, high=100_000.0

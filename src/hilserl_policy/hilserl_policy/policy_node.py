@@ -68,7 +68,8 @@ class PolicyNode(Node):
         if not p.run:
             raise UserError("policy_node: parameter 'run' is empty: give the run's folder")
         observation_spec = koch.observation_spec(object_pose=True)
-        self._actor = Actor(observation_spec, koch.action_spec(p.action_space), p.seed)
+        explore = p.algorithm == "rlpd"
+        self._actor = Actor(observation_spec, koch.action_spec(p.action_space), p.seed, explore)
         self._assemble = ObservationAssembler(observation_spec, ForwardKinematics().position)
         self._progress = RunProgress(p)
         self._schedule = self._progress.schedule

@@ -104,6 +104,14 @@ def test_behaviour_cloning_is_only_evaluated():
     assert schedule.phase == Phase.DONE
 
 
+def test_hg_dagger_trains_with_help_before_it_is_evaluated():
+    schedule = in_training(algorithm="hg_dagger")
+    run(schedule, 20)
+    assert schedule.phase == Phase.EVALUATE
+    run(schedule, 20)
+    assert schedule.phase == Phase.DONE
+
+
 def test_discarded_episodes_are_done_again():
     schedule = Schedule(parameters())
     run(schedule, 5, outcome=Outcome.ABORTED)
