@@ -36,6 +36,13 @@ class AlgorithmParameters:
     capacity: int = parameter(200_000, "steps in the replay buffer (about 0.2 kB each)", low=1000)
 
     learning_rate: float = parameter(3e-4, "of actor and critics (Adam)", low=0.0)
+    gradient_limit: float = parameter(
+        0.0, "norm beyond which a network's whole gradient is scaled down; 0: none", low=0.0
+    )
+    dropout: float = parameter(
+        0.0, "share of the critics' hidden units dropped in every layer (DroQ: 0.01)",
+        low=0.0, high=0.9,
+    )  # fmt: skip
     temperature_learning_rate: float = parameter(3e-4, "of the temperatures (Adam)", low=0.0)
     initial_temperature: float = parameter(0.01, "weight of the entropy at first", low=1e-8)
     target_entropy: float = parameter(

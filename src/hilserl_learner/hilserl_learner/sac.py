@@ -19,6 +19,7 @@ from hilserl_learner.parameters import AlgorithmParameters
 from hilserl_policy.networks import (
     ActionDistribution,
     Architecture,
+    Masks,
     Parameters,
     actor_forward,
     critic_forward,
@@ -84,13 +85,23 @@ def adam(trained: Trained, gradient: Sequence[Tensor], learning_rate: float) -> 
 
 
 def gradients(
-    loss: Callable[[Parameters], tuple[Tensor, Any]], parameters: Parameters
+    loss: Callable[[Parameters], tuple[Tensor, Any]], parameters: Parameters, limit: float
 ) -> tuple[tuple[Tensor, ...], Tensor, Any]:
-    """The gradient of a loss in the order of the parameters, its value, and what comes with it."""
+    """The gradient of a loss in the order of the parameters, its value, and what comes with it.
+
+    Args:
+        loss: of parameters; a scalar, and whatever else is wanted of its making.
+        parameters: where.
+        limit: norm of the whole gradient beyond which it is scaled down to it; 0: never.
+    """
     with torch.enable_grad():
         leaves = {name: value.detach().requires_grad_() for name, value in parameters.items()}
         value, other = loss(leaves)
-        return torch.autograd.grad(value, list(leaves.values())), value.detach(), other
+        gradient = torch.autograd.grad(value, list(leaves.values()))
+    if limit:
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradient)))
+        torch._foreach_mul_(gradient, (limit / (norm + 1e-6)).clamp(max=1.0))
+    return gradient, value.detach(), other
 
 
 def _taken(values: Tensor, gripper: Tensor) -> Tensor:
@@ -129,10 +140,14 @@ class Sac:
         )
         self._noise = torch.zeros(architecture.arm_dim, settings.batch_size)
         self._subset = torch.arange(min(settings.target_subset, settings.critics))
+        self._target_dropout = self._masks(len(self._subset))
+        self._dropout = self._masks(settings.critics)
 
     # The algorithm: losses, and the updates that descend them.
 
-    def critic_target(self, state: State, batch: Batch, noise: Tensor, subset: Tensor) -> Tensor:
+    def critic_target(
+        self, state: State, batch: Batch, noise: Tensor, subset: Tensor, dropout: Masks = ()
+    ) -> Tensor:
         """The value that critics learn for each sample, (batch,).
 
         The expectation over the gripper's choices is exact; the minimum over the subset
@@ -144,7 +159,7 @@ class Sac:
         target = state.target
         if settings.target_subset < settings.critics:
             target = {name: value[subset] for name, value in target.items()}
-        q = critic_forward(target, batch.next_state, action, arch).amin(0)
+        q = critic_forward(target, batch.next_state, action, arch, dropout).amin(0)
         probability = policy.gripper_log_probability.exp()
         value = (probability * q).sum(0)
         if settings.backup_entropy:
@@ -153,16 +168,24 @@ class Sac:
             value = value - alpha[0] * log_density + alpha[1] * gripper_entropy
         return batch.reward + batch.discount * value
 
-    def update_critic(self, state: State, batch: Batch, noise: Tensor, subset: Tensor) -> Tensor:
+    def update_critic(
+        self,
+        state: State,
+        batch: Batch,
+        noise: Tensor,
+        subset: Tensor,
+        target_dropout: Masks = (),
+        dropout: Masks = (),
+    ) -> Tensor:
         """Moves every critic towards the target; returns CRITIC_METRICS."""
-        target = self.critic_target(state, batch, noise, subset)
+        target = self.critic_target(state, batch, noise, subset, target_dropout)
 
         def loss(parameters: Parameters) -> tuple[Tensor, Tensor]:
-            q = critic_forward(parameters, batch.state, batch.action, self.architecture)
+            q = critic_forward(parameters, batch.state, batch.action, self.architecture, dropout)
             q = _taken(q, batch.gripper)  # (ensemble, batch)
             return (q - target).square().mean(1).sum(0), q.detach()
 
-        gradient, value, q = gradients(loss, state.critic.parameters)
+        gradient, value, q = gradients(loss, state.critic.parameters, self.settings.gradient_limit)
         adam(state.critic, gradient, self.settings.learning_rate)
         return torch.stack((value / self.settings.critics, q.mean(), target.mean()))
 
@@ -182,7 +205,9 @@ class Sac:
         log_probability = _taken(policy.gripper_log_probability, batch.gripper)
         return arm, -(share * log_probability).sum()
 
-    def update_actor(self, state: State, batch: Batch, noise: Tensor) -> Tensor:
+    def update_actor(
+        self, state: State, batch: Batch, noise: Tensor, dropout: Masks = ()
+    ) -> Tensor:
         """Moves the actor towards valuable, random and human actions.
 
         Returns:
@@ -194,7 +219,7 @@ class Sac:
         def loss(parameters: Parameters) -> tuple[Tensor, tuple[Tensor, ...]]:
             policy = actor_forward(parameters, batch.state, arch)
             action, log_density = policy.sample(noise)
-            q = critic_forward(state.critic.parameters, batch.state, action, arch).mean(0)
+            q = critic_forward(state.critic.parameters, batch.state, action, arch, dropout).mean(0)
             log_probability = policy.gripper_log_probability
             probability = log_probability.exp()
             gripper_entropy = -(probability * log_probability).sum(0)
@@ -211,7 +236,7 @@ class Sac:
                 gripper_entropy.detach().mean(),
             )
 
-        gradient, value, metrics = gradients(loss, state.actor.parameters)
+        gradient, value, metrics = gradients(loss, state.actor.parameters, settings.gradient_limit)
         adam(state.actor, gradient, settings.learning_rate)
         return torch.stack((value, *metrics))
 
@@ -235,11 +260,23 @@ class Sac:
             arm, gripper = self._cloning_errors(policy, batch)
             return arm + 0.1 * gripper, None
 
-        gradient, value, _ = gradients(loss, state.actor.parameters)
+        gradient, value, _ = gradients(loss, state.actor.parameters, self.settings.gradient_limit)
         adam(state.actor, gradient, self.settings.cloning_learning_rate)
         return value[None]
 
     # What callers use.
+
+    def _masks(self, ensemble: int) -> Masks:
+        """Memory for the dropout masks of critics; none where nothing is dropped."""
+        widths = self.settings.hidden if self.settings.dropout else ()
+        return tuple(torch.ones(ensemble, self.settings.batch_size, width) for width in widths)
+
+    def _draw(self, masks: Masks) -> Masks:
+        """Fills masks anew: 0, or what keeps the mean."""
+        keep = 1 - self.settings.dropout
+        for mask in masks:
+            mask.bernoulli_(keep, generator=self.generator).div_(keep)
+        return masks
 
     @torch.no_grad()
     def critic_update(self, batch: Batch) -> Tensor:
@@ -249,7 +286,8 @@ class Sac:
         if settings.target_subset < settings.critics:
             order = torch.randperm(settings.critics, generator=self.generator)
             self._subset.copy_(order[: settings.target_subset])
-        metrics = self.update_critic(self.state, batch, self._noise, self._subset)
+        masks = self._draw(self._target_dropout), self._draw(self._dropout)
+        metrics = self.update_critic(self.state, batch, self._noise, self._subset, *masks)
         self.update_targets(self.state)
         return metrics
 
@@ -257,7 +295,8 @@ class Sac:
     def actor_update(self, batch: Batch) -> Tensor:
         """One update of actor and temperatures; returns ACTOR_METRICS as a tensor."""
         self._noise.normal_(generator=self.generator)
-        metrics = self.update_actor(self.state, batch, self._noise)
+        masks = self._draw(self._dropout)
+        metrics = self.update_actor(self.state, batch, self._noise, masks)
         return torch.cat((metrics, self.update_temperature(self.state, metrics[2:])))
 
     @torch.no_grad()

@@ -1,5 +1,7 @@
 """Probe environments after Andy Jones: each with a known Q, each testing one more thing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -22,9 +24,9 @@ SETTINGS = AlgorithmParameters(
 CLOSE, STAY = 0, 1
 
 
-def _learner(n_step: int = 1, actor_lr: float = 3e-3) -> tuple[Sac, ReplayBuffer]:
+def _learner(n_step: int = 1, **changes: float) -> tuple[Sac, ReplayBuffer]:
     buffer = ReplayBuffer(4000, 1, 1, batch_size=64, n_step=n_step, discount=SETTINGS.discount)
-    return Sac(Architecture(1, 1, True, (32, 32)), SETTINGS), buffer
+    return Sac(Architecture(1, 1, True, (32, 32)), replace(SETTINGS, **changes)), buffer
 
 
 def _add(buffer, states, actions, grippers, rewards, terminal=True):
@@ -102,8 +104,9 @@ def test_a_time_out_is_bootstrapped_through(rng):
     assert _q(sac, 1, 0.0) == pytest.approx(1 / (1 - SETTINGS.discount), abs=0.2)
 
 
-def test_a_reward_by_action_is_acted_on(rng):
-    sac, buffer = _learner()
+@pytest.mark.parametrize("changes", [{}, {"dropout": 0.02, "gradient_limit": 1.0}])
+def test_a_reward_by_action_is_acted_on(rng, changes):
+    sac, buffer = _learner(**changes)
     for _ in range(500):
         action, gripper = rng.uniform(-1, 1), rng.integers(3)
         reward = -((action - 0.5) ** 2) + 0.5 * (gripper == CLOSE)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from hilserl_core.step import Source
 from hilserl_learner.parameters import AlgorithmParameters
 from hilserl_learner.sac import Sac, Trained, adam
-from hilserl_policy.networks import Architecture
+from hilserl_policy.networks import Architecture, Masks
 from hilserl_replay.buffer import Batch
 
 STATE, ARM, BATCH = 6, 3, 12
@@ -44,10 +44,11 @@ def _batch() -> Batch:
     )
 
 
-def _net(parameters, head, x, activation):
+def _net(parameters, head, x, activation, masks=()):
     """One plain network: (batch, in) to (batch, out)."""
     for layer in range(2):
         x = x @ parameters[f"{layer}.weight"][head] + parameters[f"{layer}.bias"][head]
+        x = x * masks[layer] if masks else x
         x = getattr(torch, activation)(F.layer_norm(x, x.shape[-1:]))
     return x @ parameters["out.weight"][head].T + parameters["out.bias"][head].T
 
@@ -65,49 +66,70 @@ def _sample(normal, noise):
     return torch.tanh(before), (normal.log_prob(before) - squash).sum(1)
 
 
-def _optimise(parameters, loss_of, rate):
+def _optimise(parameters, loss_of, rate, limit=0.0):
     """torch.optim's Adam on a copy of the parameters."""
     leaves = {name: value.clone().requires_grad_() for name, value in parameters.items()}
     optimiser = torch.optim.Adam(leaves.values(), lr=rate)
     loss_of(leaves).backward()
+    if limit:
+        assert torch.nn.utils.clip_grad_norm_(leaves.values(), limit) > limit
     optimiser.step()
     return {name: value.detach() for name, value in leaves.items()}
 
 
+def _dropped(critics: int, seed: int) -> Masks:
+    """Masks of two layers that drop 0.3 of the units."""
+    generator = torch.Generator().manual_seed(seed)
+    shape = (critics, BATCH, 16)
+    return tuple(torch.bernoulli(torch.full(shape, 0.7), generator=generator) / 0.7 for _ in "01")
+
+
+# The limit brings gradients near to Adam's epsilon, where their size matters.
+@pytest.mark.parametrize("limit", [0.0, 3e-7], ids=["", "clipped"])
+@pytest.mark.parametrize("dropout", [False, True], ids=["", "dropout"])
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 @pytest.mark.parametrize(("critics", "subset"), [(2, [0, 1]), (10, [7, 2])])
-def test_one_update_is_that_of_a_loop_over_plain_networks(critics, subset, activation):
-    sac = _sac(critics=critics, target_subset=2, activation=activation)
+def test_one_update_is_that_of_a_loop_over_plain_networks(
+    critics, subset, activation, dropout, limit
+):
+    sac = _sac(critics=critics, target_subset=2, activation=activation, gradient_limit=limit)
     before, batch = copy.deepcopy(sac.state), _batch()
+    sizes = (2, critics, critics)
+    masks = [_dropped(size, seed) for seed, size in enumerate(sizes)] if dropout else [()] * 3
     alpha = F.softplus(before.temperature.parameters["raw"])
     noise = torch.randn(2, ARM, BATCH, generator=torch.Generator().manual_seed(2))
     chosen = batch.gripper[:, None]
 
     with torch.no_grad():
-        sac.update_critic(sac.state, batch, noise[0], torch.tensor(subset))
+        sac.update_critic(sac.state, batch, noise[0], torch.tensor(subset), *masks[:2])
         sac.update_targets(sac.state)
         new_critic = copy.deepcopy(sac.state.critic.parameters)
-        entropy = sac.update_actor(sac.state, batch, noise[1])[2:]
+        entropy = sac.update_actor(sac.state, batch, noise[1], masks[2])[2:]
         sac.update_temperature(sac.state, entropy)
 
     with torch.no_grad():
         normal, gripper = _distribution(before.actor.parameters, batch.next_state, activation)
         action, log_density = _sample(normal, noise[0])
         x = torch.cat((batch.next_state, action), 1)
-        q = torch.stack([_net(before.target, head, x, activation) for head in subset])
+        q = torch.stack(
+            [
+                _net(before.target, head, x, activation, [mask[place] for mask in masks[0]])
+                for place, head in enumerate(subset)
+            ]
+        )
         value = (gripper.probs * q.min(0).values).sum(1)
         value += alpha[1] * gripper.entropy() - alpha[0] * log_density
         target = batch.reward + batch.discount * value
 
     def critic_loss(parameters):
         x = torch.cat((batch.state, batch.action), 1)
-        losses = [
-            (_net(parameters, head, x, activation).gather(1, chosen)[:, 0] - target).square().mean()
+        q = [
+            _net(parameters, head, x, activation, [mask[head] for mask in masks[1]])
             for head in range(critics)
         ]
-        return sum(losses)
+        return sum((each.gather(1, chosen)[:, 0] - target).square().mean() for each in q)
 
-    expected = _optimise(before.critic.parameters, critic_loss, SETTINGS.learning_rate)
+    expected = _optimise(before.critic.parameters, critic_loss, SETTINGS.learning_rate, limit)
     for name, value in expected.items():
         torch.testing.assert_close(sac.state.critic.parameters[name], value, rtol=1e-4, atol=2e-5)
         polyak = before.target[name] + 0.005 * (new_critic[name] - before.target[name])
@@ -117,7 +139,11 @@ def test_one_update_is_that_of_a_loop_over_plain_networks(critics, subset, activ
         normal, gripper = _distribution(parameters, batch.state, activation)
         action, log_density = _sample(normal, noise[1])
         x = torch.cat((batch.state, action), 1)
-        q = torch.stack([_net(new_critic, head, x, activation) for head in range(critics)]).mean(0)
+        q = [
+            _net(new_critic, head, x, activation, [mask[head] for mask in masks[2]])
+            for head in range(critics)
+        ]
+        q = torch.stack(q).mean(0)
         value = alpha[0] * log_density - alpha[1] * gripper.entropy() - (gripper.probs * q).sum(1)
         people = batch.source != Source.POLICY
         arm = (torch.tanh(normal.mean) - batch.action)[people].square().mean()
@@ -125,7 +151,7 @@ def test_one_update_is_that_of_a_loop_over_plain_networks(critics, subset, activ
         cloning = SETTINGS.cloning_weight * arm + SETTINGS.gripper_cloning_weight * choice
         return value.mean() + cloning
 
-    expected = _optimise(before.actor.parameters, actor_loss, SETTINGS.learning_rate)
+    expected = _optimise(before.actor.parameters, actor_loss, SETTINGS.learning_rate, limit)
     for name, value in expected.items():
         torch.testing.assert_close(sac.state.actor.parameters[name], value, rtol=1e-4, atol=2e-5)
 
@@ -160,6 +186,18 @@ def test_the_random_subset_changes_and_stays_within_the_ensemble():
         assert pair[0] != pair[1]
         seen |= set(pair)
     assert seen == set(range(10))
+
+
+def test_dropout_is_drawn_anew_for_every_update_and_keeps_the_mean():
+    sac, drawn = _sac(critics=10, hidden=(16, 32), dropout=0.25), []
+    for _ in range(20):
+        sac.update(_batch())
+        drawn.append(sac._dropout[1].clone())
+    masks = torch.stack(drawn)
+    assert masks.shape == (20, 10, BATCH, 32)
+    assert set(masks.unique().tolist()) == {0.0, torch.tensor(1 / 0.75).item()}
+    assert masks.mean().item() == pytest.approx(1.0, abs=0.02)
+    assert not torch.equal(masks[0], masks[1])
 
 
 def test_the_policys_own_steps_are_not_cloned():

@@ -22,6 +22,8 @@ from torch import Tensor
 from hilserl_core.spec import GRIPPER_STAY
 
 Parameters = dict[str, Tensor]
+Masks = tuple[Tensor, ...]
+"""What dropout multiplies each hidden layer by, (ensemble, batch, width) each; empty: none."""
 
 LOG_STD_LOW, LOG_STD_HIGH = math.log(1e-5), math.log(5.0)
 LAYER_NORM_EPSILON = 1e-5
@@ -125,24 +127,35 @@ class _Mlp(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, fixed: Tensor, varied: Tensor | None, activation: str, *parameters: Tensor
+        ctx: Any,
+        fixed: Tensor,
+        varied: Tensor | None,
+        activation: str,
+        dropout: Masks,
+        *parameters: Tensor,
     ) -> Tensor:
         """Maps inputs (batch, n) to (ensemble, outputs, batch).
 
         Args:
             fixed: (batch, n1), inputs that need no gradient.
             varied: (batch, n2), further inputs, which may.
+            dropout: what each layer's product is multiplied by before its LayerNorm.
             parameters: weight and bias of each layer.
         """
         x = fixed if varied is None else torch.cat((fixed, varied), 1)
         x = x.expand(parameters[0].shape[0], -1, -1)
         saved = [x]
-        for weight, bias in zip(parameters[:-2:2], parameters[1:-2:2], strict=True):
+        for layer, (weight, bias) in enumerate(
+            zip(parameters[:-2:2], parameters[1:-2:2], strict=True)
+        ):
             before = torch.baddbmm(bias, x, weight)
+            if dropout:
+                before.mul_(dropout[layer])
             x, mean, inverse = _normalise_and_activate(before, activation)
             saved += [before, mean, inverse, x]
         ctx.save_for_backward(*saved, *parameters)
-        ctx.activation, ctx.varied = activation, 0 if varied is None else varied.shape[1]
+        ctx.activation, ctx.dropout = activation, dropout
+        ctx.varied = 0 if varied is None else varied.shape[1]
         return torch.baddbmm(parameters[-1], parameters[-2], x.mT)
 
     @staticmethod
@@ -150,7 +163,7 @@ class _Mlp(torch.autograd.Function):
         saved = ctx.saved_tensors
         layers = (len(saved) - 3) // 6
         stored, parameters = saved[: 1 + 4 * layers], saved[1 + 4 * layers :]
-        learn, steer = any(ctx.needs_input_grad[3:]), ctx.needs_input_grad[1]
+        learn, steer = any(ctx.needs_input_grad[4:]), ctx.needs_input_grad[1]
         gradients: list[Tensor | None] = [None] * len(parameters)
         if learn:
             gradients[-2] = torch.bmm(gradient, stored[-1])
@@ -162,6 +175,8 @@ class _Mlp(torch.autograd.Function):
             d = torch.ops.aten.native_layer_norm_backward(
                 d, before, (before.shape[-1],), mean, inverse, None, None, (True, False, False)
             )[0]
+            if ctx.dropout:
+                d.mul_(ctx.dropout[layer])
             if learn:
                 gradients[2 * layer] = torch.bmm(inputs.mT, d)
                 gradients[2 * layer + 1] = d.sum(1, keepdim=True)
@@ -170,11 +185,17 @@ class _Mlp(torch.autograd.Function):
         varied = None
         if steer:
             varied = torch.bmm(d, parameters[0][:, -ctx.varied :].mT).sum(0)
-        return (None, varied, None, *gradients)
+        return (None, varied, None, None, *gradients)
 
 
-def _mlp(parameters: Parameters, fixed: Tensor, varied: Tensor | None, activation: str) -> Tensor:
-    return _Mlp.apply(fixed, varied, activation, *parameters.values())
+def _mlp(
+    parameters: Parameters,
+    fixed: Tensor,
+    varied: Tensor | None,
+    activation: str,
+    dropout: Masks = (),
+) -> Tensor:
+    return _Mlp.apply(fixed, varied, activation, dropout, *parameters.values())
 
 
 def init_actor(
@@ -252,20 +273,26 @@ def actor_forward(
 
 
 def critic_forward(
-    parameters: Parameters, state: Tensor, arm_action: Tensor, architecture: Architecture
+    parameters: Parameters,
+    state: Tensor,
+    arm_action: Tensor,
+    architecture: Architecture,
+    dropout: Masks = (),
 ) -> Tensor:
     """Q-values of every critic in the ensemble, for each gripper choice.
 
     Args:
         state: (batch, state_dim) float32, normalised.
         arm_action: (batch, arm_dim) float32 in [-1, 1].
+        dropout: a mask for each hidden layer, as in DroQ (Hiraoka et al. 2022, arXiv
+            2110.02034): between its product and its LayerNorm.
 
     Returns:
         (ensemble, choices, batch) float32, discounted sum of rewards.
     """
     assert state.shape[1] == architecture.state_dim
     assert arm_action.shape[1] == architecture.arm_dim
-    return _mlp(parameters, state, arm_action, architecture.activation)
+    return _mlp(parameters, state, arm_action, architecture.activation, dropout)
 
 
 class PolicyNetwork:

@@ -29,13 +29,24 @@ def _shaken(parameters: networks.Parameters) -> networks.Parameters:
     }
 
 
-def _head_by_head(parameters, x, activation):
+def _masks(ensemble, batch):
+    generator = torch.Generator().manual_seed(4)
+    return tuple(
+        torch.bernoulli(torch.full((ensemble, batch, width), 0.7), generator=generator).double()
+        / 0.7
+        for width in (16, 24)
+    )
+
+
+def _head_by_head(parameters, x, activation, masks=()):
     """The ensemble as a loop over plain networks: (ensemble, outputs, batch)."""
     results = []
     for head in range(parameters["out.weight"].shape[0]):
         h = x
         for layer in range(2):
             h = h @ parameters[f"{layer}.weight"][head] + parameters[f"{layer}.bias"][head]
+            if masks:
+                h = h * masks[layer][head]
             h = torch.nn.functional.layer_norm(h, h.shape[-1:])
             h = getattr(torch, activation)(h)
         results.append(parameters["out.weight"][head] @ h.T + parameters["out.bias"][head])
@@ -44,8 +55,12 @@ def _head_by_head(parameters, x, activation):
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("ensemble", [1, 5])
-def test_values_and_gradients_are_those_of_a_loop_over_plain_networks(activation, ensemble):
+@pytest.mark.parametrize("dropout", [False, True])
+def test_values_and_gradients_are_those_of_a_loop_over_plain_networks(
+    activation, ensemble, dropout
+):
     arch = _architecture(activation)
+    masks = _masks(ensemble, 11) if dropout else ()
     parameters = _shaken(init_critics(arch, ensemble))
     state, action = torch.randn(11, 7).double(), torch.rand(11, 3).double()
     weight = torch.randn(ensemble, 3, 11).double()
@@ -56,9 +71,9 @@ def test_values_and_gradients_are_those_of_a_loop_over_plain_networks(activation
         q = forward(leaves, arm)
         return q, torch.autograd.grad((q * weight).sum(), [arm, *leaves.values()])
 
-    q, mine = gradients(lambda p, a: critic_forward(p, state, a, arch))
+    q, mine = gradients(lambda p, a: critic_forward(p, state, a, arch, masks))
     expected, theirs = gradients(
-        lambda p, a: _head_by_head(p, torch.cat((state, a), 1), activation)
+        lambda p, a: _head_by_head(p, torch.cat((state, a), 1), activation, masks)
     )
     torch.testing.assert_close(q, expected)
     for a, b in zip(mine, theirs, strict=True):
