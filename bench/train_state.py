@@ -25,6 +25,7 @@ from hilserl_description.kinematics import ForwardKinematics
 from hilserl_learner import process
 from hilserl_learner.learner import CLONED, Learner
 from hilserl_learner.parameters import LearnerParameters
+from hilserl_learner.presets import PRESETS
 from hilserl_policy.networks import PolicyNetwork
 from hilserl_policy.weights import decode
 from hilserl_sim.operator import Habits, ScriptedOperator
@@ -217,10 +218,15 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=50, help="of an evaluation")
     parser.add_argument("--mean", action="store_true", help="evaluate the mean action")
     parser.add_argument("--alone", action="store_true", help="no interventions")
+    parser.add_argument("--preset", choices=PRESETS, default="default")
     parser.add_argument("--set", nargs="*", default=[], help="NAME=VALUE of the learner")
     options = parser.parse_args()
     process.prepare(threads=1)
-    values: dict[str, Any] = {"seed": options.seed, "run": tempfile.mkdtemp()}
+    values: dict[str, Any] = {
+        **PRESETS[options.preset],
+        "seed": options.seed,
+        "run": tempfile.mkdtemp(),
+    }
     for word in options.set:
         name, _, text = word.partition("=")
         values[name] = parse(LearnerParameters, name, text)

@@ -79,7 +79,8 @@ def resolve(nodes: Sequence[NodeSpec], sections: Sections, path: Path) -> tuple[
                     f"parameter file {path}: '{key}' of {node.name} is an empty list, which "
                     "has no type in ROS: write [''] for no text, or leave it out"
                 )
-        result.append(dataclasses.replace(node, parameters={**own, **node.parameters}))
+        merged = {**node.defaults, **own, **node.parameters}
+        result.append(dataclasses.replace(node, parameters=merged))
     return tuple(result)
 
 

@@ -11,6 +11,7 @@ from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core.errors import UserError
 from hilserl_core.parameters import parameter
 from hilserl_core.run import ALGORITHMS
+from hilserl_learner.presets import PRESETS
 
 # The scenes' tasks, again: importing them would load a physics engine to print a help text.
 TASKS = ("reach", "lift_cube", "push_cube", "pick_place")
@@ -65,6 +66,11 @@ class Train(Common):
         "reinforcement learning; or cloning alone, with every correction as it comes (hg_dagger) "
         "or from the demonstrations (bc)",
         choices=ALGORITHMS,
+    )
+    preset: str = parameter(
+        "default",
+        "published settings of the learner; the parameter file's go before them",
+        choices=tuple(PRESETS),
     )
     evaluation_episodes: int = parameter(50, "episodes of each evaluation", low=1)
 
@@ -172,6 +178,7 @@ def train_nodes(arguments: Train, run: Path) -> tuple[NodeSpec, ...]:
             "learner_node",
             "learner_node",
             learner,
+            PRESETS[arguments.preset],
         ),
         *_robot_and_people(arguments, arguments.intervene),
         _policy(

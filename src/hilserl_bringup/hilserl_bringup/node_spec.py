@@ -16,6 +16,7 @@ class NodeSpec:
         package, program: as for ``ros2 run``.
         name: the node's name; its section in parameter files.
         parameters: what the graph's arguments set; the parameter file adds the rest.
+        defaults: what the parameter file may set otherwise.
         ends_run: its exit with code 0 completes the run and stops every other node.
         respawn: whether it is started again after a crash.
     """
@@ -24,5 +25,6 @@ class NodeSpec:
     program: str
     name: str
     parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     ends_run: bool = False
     respawn: bool = True

@@ -143,6 +143,21 @@ def test_the_words_that_resume_a_run_make_the_same_plan() -> None:
     assert again.config() == plan.config()
 
 
+def test_a_preset_is_saved_with_the_values_that_it_stands_for() -> None:
+    word = write("learner_node: {ros__parameters: {critics: 4}}\n")
+    plan = make_plan(TRAIN, ["preset:=rlpd", "run:=mine", word])
+    plan.save()
+    saved = yaml.safe_load(Path("runs/mine/config.yaml").read_text())
+    learner = saved["nodes"]["learner_node"]["parameters"]
+    assert learner["utd_ratio"] == 20.0
+    assert learner["critics"] == 4  # given, so not the preset's
+    assert saved["arguments"]["preset"] == "rlpd"
+    node = yaml.safe_load(Path("runs/mine/parameters/learner_node.yaml").read_text())
+    assert node["/**"]["ros__parameters"] == learner
+    with pytest.raises(UserError, match="another configuration"):
+        make_plan(TRAIN, ["preset:=hil_serl", "run:=mine", word]).save()
+
+
 def write(text: str) -> str:
     Path("own.yaml").write_text(text)
     return "config:=own.yaml"
