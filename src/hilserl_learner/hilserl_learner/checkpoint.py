@@ -16,7 +16,7 @@ from torch import Tensor
 
 from hilserl_core.errors import UserError
 from hilserl_core.run import write_aside
-from hilserl_learner.sac import Sac, State, Trained
+from hilserl_learner.sac import Sac
 
 FORMAT = "hilserl-learner-1"
 FILE = "learner.safetensors"
@@ -26,16 +26,14 @@ class CheckpointError(UserError):
     """A checkpoint is damaged, or belongs to another run."""
 
 
-def _tensors(state: State) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor of a state with a name of its own."""
-    for group, value in state._asdict().items():
-        if not isinstance(value, Trained):
-            yield from ((f"{group}.{name}", tensor) for name, tensor in value.items())
-            continue
-        yield f"{group}.updates", value.updates
-        for part in ("parameters", "first", "second"):
-            for name, tensor in getattr(value, part).items():
-                yield f"{group}.{part}.{name}", tensor
+def _tensors(part: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Every tensor of a state, or of a part of it, with a name of its own."""
+    if isinstance(part, Tensor):
+        yield name, part
+    elif part is not None:
+        fields = part if isinstance(part, dict) else part._asdict()
+        for key, value in fields.items():
+            yield from _tensors(value, f"{name}.{key}" if name else key)
 
 
 def _metadata(data: bytes) -> dict[str, str]:

@@ -154,7 +154,7 @@ class Learner:
             self._cloning_done()
 
     def _cloning_done(self) -> None:
-        self.sac.restart_actor_optimiser()
+        self.sac.state.actor.restart()
         following = {"rlpd": WARM_UP, "hg_dagger": TRAINING, "bc": CLONED}
         self.stage = following[self.parameters.algorithm]
         self._publish()

@@ -69,6 +69,16 @@ class AlgorithmParameters:
     gripper_cloning_weight: float = parameter(
         0.1, "weight of the cross-entropy to OFFLINE and HUMAN gripper choices in it", low=0.0
     )
+    cloning: str = parameter(
+        "fixed",
+        "how closely the actor follows people: by a fixed weight, or by one that SiLRI learns "
+        "for each state",
+        choices=("fixed", "silri"),
+    )
+    initial_multiplier: float = parameter(
+        0.07, "that weight at first, with SiLRI", low=1e-4, high=100.0
+    )
+    multiplier_learning_rate: float = parameter(3e-6, "of that weight (Adam)", low=0.0)
     critic_warmup: int = parameter(500, "critic-only updates before the actor follows", low=0)
     critic_updates_per_actor: int = parameter(2, "critic updates for one of the actor", low=1)
 

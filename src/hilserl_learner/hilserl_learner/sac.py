@@ -7,14 +7,15 @@ on data, and randomness comes in as an argument.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from hilserl_core.step import Source
+from hilserl_learner import silri
+from hilserl_learner.optimise import Trained, adam, descend
 from hilserl_learner.parameters import AlgorithmParameters
 from hilserl_policy.networks import (
     ActionDistribution,
@@ -28,31 +29,15 @@ from hilserl_policy.networks import (
 )
 from hilserl_replay.buffer import Batch
 
-ADAM_BETA1, ADAM_BETA2, ADAM_EPSILON = 0.9, 0.999, 1e-8
-
 CRITIC_METRICS = ("critic_loss", "q", "target_q")
-ACTOR_METRICS = ("actor_loss", "cloning_error", "entropy", "gripper_entropy", "temperature")
-
-
-class Trained(NamedTuple):
-    """Parameters with the state of their Adam optimiser.
-
-    Attributes:
-        parameters: what is learned.
-        first, second: running means of gradient and squared gradient.
-        updates: () float32, made so far.
-    """
-
-    parameters: Parameters
-    first: Parameters
-    second: Parameters
-    updates: Tensor
-
-    @classmethod
-    def start(cls, parameters: Parameters) -> Trained:
-        first = {name: torch.zeros_like(value) for name, value in parameters.items()}
-        second = {name: torch.zeros_like(value) for name, value in parameters.items()}
-        return cls(parameters, first, second, torch.zeros(()))
+ACTOR_METRICS = (
+    "actor_loss",
+    "cloning_error",
+    "entropy",
+    "gripper_entropy",
+    "temperature",
+    "cloning_weight",
+)
 
 
 class State(NamedTuple):
@@ -62,46 +47,7 @@ class State(NamedTuple):
     critic: Trained
     target: Parameters
     temperature: Trained  # "raw" (2,): arm and gripper, before the softplus
-
-
-def adam(trained: Trained, gradient: Sequence[Tensor], learning_rate: float) -> None:
-    """One Adam step, in place; ``gradient`` in the order of the parameters."""
-    trained.updates.add_(1)
-    torch._fused_adam_(
-        list(trained.parameters.values()),
-        list(gradient),
-        list(trained.first.values()),
-        list(trained.second.values()),
-        [],
-        [trained.updates] * len(gradient),
-        lr=learning_rate,
-        beta1=ADAM_BETA1,
-        beta2=ADAM_BETA2,
-        weight_decay=0.0,
-        eps=ADAM_EPSILON,
-        amsgrad=False,
-        maximize=False,
-    )
-
-
-def gradients(
-    loss: Callable[[Parameters], tuple[Tensor, Any]], parameters: Parameters, limit: float
-) -> tuple[tuple[Tensor, ...], Tensor, Any]:
-    """The gradient of a loss in the order of the parameters, its value, and what comes with it.
-
-    Args:
-        loss: of parameters; a scalar, and whatever else is wanted of its making.
-        parameters: where.
-        limit: norm of the whole gradient beyond which it is scaled down to it; 0: never.
-    """
-    with torch.enable_grad():
-        leaves = {name: value.detach().requires_grad_() for name, value in parameters.items()}
-        value, other = loss(leaves)
-        gradient = torch.autograd.grad(value, list(leaves.values()))
-    if limit:
-        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradient)))
-        torch._foreach_mul_(gradient, (limit / (norm + 1e-6)).clamp(max=1.0))
-    return gradient, value.detach(), other
+    restraint: silri.Restraint | None = None  # where cloning is by state
 
 
 def _taken(values: Tensor, gripper: Tensor) -> Tensor:
@@ -111,6 +57,12 @@ def _taken(values: Tensor, gripper: Tensor) -> Tensor:
     choices = torch.arange(values.shape[-2])[:, None]
     # A sum over three rows instead of a gather: its gradient is a product, not a scatter.
     return (values * (choices == gripper)).sum(-2)
+
+
+def _people(batch: Batch) -> Tensor:
+    """(batch,): each step of a person's share of them all, 0 of the policy's."""
+    people = (batch.source != int(Source.POLICY)).float()
+    return people / people.sum().clamp(min=1.0)
 
 
 class Sac:
@@ -134,6 +86,9 @@ class Sac:
             Trained.start(critic),
             {name: value.clone() for name, value in critic.items()},
             Trained.start({"raw": raw}),
+            silri.start(architecture, settings, self.generator)
+            if settings.cloning == "silri"
+            else None,
         )
         self._target_entropy = torch.tensor(
             [settings.target_entropy * architecture.arm_dim, settings.gripper_target_entropy]
@@ -185,9 +140,9 @@ class Sac:
             q = _taken(q, batch.gripper)  # (ensemble, batch)
             return (q - target).square().mean(1).sum(0), q.detach()
 
-        gradient, value, q = gradients(loss, state.critic.parameters, self.settings.gradient_limit)
-        adam(state.critic, gradient, self.settings.learning_rate)
-        return torch.stack((value / self.settings.critics, q.mean(), target.mean()))
+        settings = self.settings
+        value, q = descend(state.critic, loss, settings.learning_rate, settings.gradient_limit)
+        return torch.stack((value / settings.critics, q.mean(), target.mean()))
 
     def update_targets(self, state: State) -> None:
         """Moves the target critics a little towards the critics."""
@@ -199,8 +154,7 @@ class Sac:
 
     def _cloning_errors(self, policy: ActionDistribution, batch: Batch) -> tuple[Tensor, Tensor]:
         """Mean squared error of the arm and cross-entropy of the gripper on people's steps."""
-        people = (batch.source != int(Source.POLICY)).float()
-        share = people / people.sum().clamp(min=1.0)
+        share = _people(batch)
         arm = (share * (policy.arm - batch.action).square().mean(1)).sum()
         log_probability = _taken(policy.gripper_log_probability, batch.gripper)
         return arm, -(share * log_probability).sum()
@@ -210,11 +164,16 @@ class Sac:
     ) -> Tensor:
         """Moves the actor towards valuable, random and human actions.
 
+        How much the human ones count is a fixed weight, or learned for each state (``silri``).
+
         Returns:
             (4,): loss, cloning error of the arm, entropy of arm and of gripper.
         """
         settings, arch = self.settings, self.architecture
         alpha = F.softplus(state.temperature.parameters["raw"])
+        bound = None
+        if state.restraint is not None:
+            bound = silri.bound(state.restraint, batch.state, arch)
 
         def loss(parameters: Parameters) -> tuple[Tensor, tuple[Tensor, ...]]:
             policy = actor_forward(parameters, batch.state, arch)
@@ -225,19 +184,17 @@ class Sac:
             gripper_entropy = -(probability * log_probability).sum(0)
             arm, gripper = self._cloning_errors(policy, batch)
             value = alpha[0] * log_density - alpha[1] * gripper_entropy - (probability * q).sum(0)
-            total = (
-                value.mean()
-                + settings.cloning_weight * arm
-                + settings.gripper_cloning_weight * gripper
-            )
-            return total, (
+            if bound is None:
+                total = value.mean() + settings.cloning_weight * arm
+            else:
+                total = silri.restrained(value, policy.arm, bound)
+            return total + settings.gripper_cloning_weight * gripper, (
                 arm.detach(),
                 -log_density.detach().mean(),
                 gripper_entropy.detach().mean(),
             )
 
-        gradient, value, metrics = gradients(loss, state.actor.parameters, settings.gradient_limit)
-        adam(state.actor, gradient, settings.learning_rate)
+        value, metrics = descend(state.actor, loss, settings.learning_rate, settings.gradient_limit)
         return torch.stack((value, *metrics))
 
     def update_temperature(self, state: State, entropy: Tensor) -> Tensor:
@@ -260,11 +217,63 @@ class Sac:
             arm, gripper = self._cloning_errors(policy, batch)
             return arm + 0.1 * gripper, None
 
-        gradient, value, _ = gradients(loss, state.actor.parameters, self.settings.gradient_limit)
-        adam(state.actor, gradient, self.settings.cloning_learning_rate)
+        settings = self.settings
+        value, _ = descend(
+            state.actor, loss, settings.cloning_learning_rate, settings.gradient_limit
+        )
         return value[None]
 
-    # What callers use.
+    def update_restraint(self, state: State, batch: Batch) -> Tensor:
+        """Moves the multipliers of the cloning term and what they rest on; returns their mean.
+
+        The mean is (1,); with a fixed weight nothing moves, and that weight comes back.
+        """
+        restraint, settings, arch = state.restraint, self.settings, self.architecture
+        if restraint is None:
+            return torch.full_like(state.actor.updates[None], settings.cloning_weight)
+        rate, share = settings.learning_rate, _people(batch)
+        silri.update_people(restraint, batch, share, arch, rate, settings.gradient_limit)
+        arm = actor_forward(state.actor.parameters, batch.state, arch).arm
+        rate = settings.multiplier_learning_rate
+        return silri.update_multiplier(restraint, batch, arm, arch, rate, settings.gradient_limit)
+
+    # Whole steps, as pure as their parts.
+
+    def critic_step(
+        self,
+        state: State,
+        batch: Batch,
+        noise: Tensor,
+        subset: Tensor,
+        target_dropout: Masks,
+        dropout: Masks,
+    ) -> Tensor:
+        """Critics, then targets; returns CRITIC_METRICS."""
+        metrics = self.update_critic(state, batch, noise, subset, target_dropout, dropout)
+        self.update_targets(state)
+        return metrics
+
+    def actor_step(self, state: State, batch: Batch, noise: Tensor, dropout: Masks) -> Tensor:
+        """Actor, temperatures and multipliers; returns ACTOR_METRICS."""
+        metrics = self.update_actor(state, batch, noise, dropout)
+        temperature = self.update_temperature(state, metrics[2:])
+        return torch.cat((metrics, temperature, self.update_restraint(state, batch)))
+
+    def cloning_step(self, state: State, batch: Batch) -> Tensor:
+        """The actor, and the model of people; returns the actor's loss, (1,)."""
+        if state.restraint is not None:
+            settings, share = self.settings, _people(batch)
+            silri.update_people(
+                state.restraint,
+                batch,
+                share,
+                self.architecture,
+                settings.cloning_learning_rate,
+                settings.gradient_limit,
+            )
+        return self.update_by_cloning(state, batch)
+
+    # What callers use: the steps on this state, with chance drawn for them.
 
     def _masks(self, ensemble: int) -> Masks:
         """Memory for the dropout masks of critics; none where nothing is dropped."""
@@ -287,30 +296,20 @@ class Sac:
             order = torch.randperm(settings.critics, generator=self.generator)
             self._subset.copy_(order[: settings.target_subset])
         masks = self._draw(self._target_dropout), self._draw(self._dropout)
-        metrics = self.update_critic(self.state, batch, self._noise, self._subset, *masks)
-        self.update_targets(self.state)
-        return metrics
+        return self.critic_step(self.state, batch, self._noise, self._subset, *masks)
 
     @torch.no_grad()
     def actor_update(self, batch: Batch) -> Tensor:
         """One update of actor and temperatures; returns ACTOR_METRICS as a tensor."""
         self._noise.normal_(generator=self.generator)
-        masks = self._draw(self._dropout)
-        metrics = self.update_actor(self.state, batch, self._noise, masks)
-        return torch.cat((metrics, self.update_temperature(self.state, metrics[2:])))
+        return self.actor_step(self.state, batch, self._noise, self._draw(self._dropout))
 
     @torch.no_grad()
     def update(self, batch: Batch) -> Tensor:
         """One full update; returns CRITIC_METRICS and ACTOR_METRICS as a tensor."""
         return torch.cat((self.critic_update(batch), self.actor_update(batch)))
 
-    def restart_actor_optimiser(self) -> None:
-        """Forgets the optimiser's running means, which another loss has filled."""
-        for tensor in (*self.state.actor.first.values(), *self.state.actor.second.values()):
-            tensor.zero_()
-        self.state.actor.updates.zero_()
-
     @torch.no_grad()
     def cloning_update(self, batch: Batch) -> Tensor:
         """One update of the actor by behaviour cloning; returns its loss, (1,)."""
-        return self.update_by_cloning(self.state, batch)
+        return self.cloning_step(self.state, batch)

@@ -11,7 +11,9 @@ from hilserl_learner.sac import Sac
 from hilserl_policy.networks import Architecture
 from hilserl_replay.buffer import ReplayBuffer
 
-SETTINGS = AlgorithmParameters(hidden=(16, 16), batch_size=32, critics=3, target_subset=2)
+SETTINGS = AlgorithmParameters(
+    hidden=(16, 16), batch_size=32, critics=3, target_subset=2, dropout=0.1, cloning="silri"
+)
 
 
 def _sac(seed: int, hidden: int = 16) -> Sac:
@@ -52,6 +54,8 @@ def test_what_is_resumed_learns_bit_for_bit_the_same(saved):
         assert torch.equal(sac.update(buffer.sample()), other.update(other_buffer.sample()))
     for name, value in sac.state.critic.parameters.items():
         assert torch.equal(value, other.state.critic.parameters[name])
+    for mine, theirs in zip(sac.state.restraint, other.state.restraint, strict=True):
+        assert torch.equal(mine.updates, theirs.updates)
     for name, value in sac.state.actor.second.items():
         assert torch.equal(value, other.state.actor.second[name])
 

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 
 from hilserl_core.step import Source
+from hilserl_learner.optimise import Trained, adam
 from hilserl_learner.parameters import AlgorithmParameters
-from hilserl_learner.sac import Sac, Trained, adam
+from hilserl_learner.sac import Sac
 from hilserl_policy.networks import Architecture, Masks
 from hilserl_replay.buffer import Batch
 
@@ -25,7 +26,9 @@ def _sac(**changes) -> Sac:
     arch = Architecture(STATE, ARM, True, settings.hidden, settings.activation)
     sac = Sac(arch, settings, seed=5)
     generator = torch.Generator().manual_seed(9)
-    for group in (sac.state.actor.parameters, sac.state.critic.parameters, sac.state.target):
+    groups = [sac.state.actor.parameters, sac.state.critic.parameters, sac.state.target]
+    groups += [trained.parameters for trained in sac.state.restraint or ()]
+    for group in groups:
         for value in group.values():
             value.add_(0.2 * torch.randn(value.shape, generator=generator))
     return sac
@@ -84,18 +87,24 @@ def _dropped(critics: int, seed: int) -> Masks:
     return tuple(torch.bernoulli(torch.full(shape, 0.7), generator=generator) / 0.7 for _ in "01")
 
 
-# The limit brings gradients near to Adam's epsilon, where their size matters.
-@pytest.mark.parametrize("limit", [0.0, 3e-7], ids=["", "clipped"])
-@pytest.mark.parametrize("dropout", [False, True], ids=["", "dropout"])
+@pytest.mark.parametrize("option", ["", "dropout", "clipped", "silri"])
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 @pytest.mark.parametrize(("critics", "subset"), [(2, [0, 1]), (10, [7, 2])])
-def test_one_update_is_that_of_a_loop_over_plain_networks(
-    critics, subset, activation, dropout, limit
-):
-    sac = _sac(critics=critics, target_subset=2, activation=activation, gradient_limit=limit)
+def test_one_update_is_that_of_a_loop_over_plain_networks(critics, subset, activation, option):
+    # The limit brings gradients near to Adam's epsilon, where their size matters.
+    limit = 3e-7 if option == "clipped" else 0.0
+    sac = _sac(
+        critics=critics,
+        target_subset=2,
+        activation=activation,
+        gradient_limit=limit,
+        cloning="silri" if option == "silri" else "fixed",
+    )
     before, batch = copy.deepcopy(sac.state), _batch()
     sizes = (2, critics, critics)
-    masks = [_dropped(size, seed) for seed, size in enumerate(sizes)] if dropout else [()] * 3
+    masks = [_dropped(size, seed) for seed, size in enumerate(sizes)]
+    if option != "dropout":
+        masks = [()] * 3
     alpha = F.softplus(before.temperature.parameters["raw"])
     noise = torch.randn(2, ARM, BATCH, generator=torch.Generator().manual_seed(2))
     chosen = batch.gripper[:, None]
@@ -148,8 +157,15 @@ def test_one_update_is_that_of_a_loop_over_plain_networks(
         people = batch.source != Source.POLICY
         arm = (torch.tanh(normal.mean) - batch.action)[people].square().mean()
         choice = -gripper.log_prob(batch.gripper)[people].mean()
-        cloning = SETTINGS.cloning_weight * arm + SETTINGS.gripper_cloning_weight * choice
-        return value.mean() + cloning
+        if option == "silri":
+            people, multiplier = (trained.parameters for trained in before.restraint)
+            theirs = torch.tanh(_net(people, 0, batch.state, activation)[:, :ARM])
+            weight = F.softplus(_net(multiplier, 0, batch.state, activation)[:, 0])
+            deviation = (torch.tanh(normal.mean) - theirs).square().sum(1)
+            total = ((value + weight * deviation) / (1 + weight)).mean()
+        else:
+            total = value.mean() + SETTINGS.cloning_weight * arm
+        return total + SETTINGS.gripper_cloning_weight * choice
 
     expected = _optimise(before.actor.parameters, actor_loss, SETTINGS.learning_rate, limit)
     for name, value in expected.items():
