@@ -33,7 +33,7 @@ from hilserl_sim.scripted import DEMONSTRATING, SKILLED, Sight
 from hilserl_sim.world import World
 
 TICKS = 100
-OBSERVATION, ACTION = koch.observation_spec(object_pose=True), koch.action_spec()
+OBSERVATION, ACTION = koch.observation_spec("state"), koch.action_spec()
 
 
 @dataclass(frozen=True)

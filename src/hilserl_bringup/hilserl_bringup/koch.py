@@ -15,6 +15,9 @@ from hilserl_learner.presets import PRESETS
 
 # The scenes' tasks, again: importing them would load a physics engine to print a help text.
 TASKS = ("reach", "lift_cube", "push_cube", "pick_place")
+SCENES = ("plain", "hard")
+OBSERVATIONS = ("state", "cameras")
+CAMERAS = ("front", "wrist")
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,12 @@ class Common:
 
     sim: bool = parameter(True, "simulate the arm; false: drive the real one")
     task: str = parameter("lift_cube", "what the arm is to do", choices=TASKS)
-    observation: str = parameter("state", "what the policy sees", choices=("state",))
+    observation: str = parameter("state", "what the policy sees", choices=OBSERVATIONS)
+    scene: str = parameter(
+        "plain",
+        "how the simulated scene looks: the same always, or another in every episode",
+        choices=SCENES,
+    )
     seed: int = parameter(1, "seed of scenes, networks and samplers", low=0, high=2**31 - 1)
     run: str = parameter(
         "",
@@ -112,8 +120,17 @@ def _ticks(arguments: Common) -> dict[str, Any]:
 
 def _robot_and_people(arguments: Common, intervene: bool) -> tuple[NodeSpec, ...]:
     """The arm, who may drive it, and who decides."""
-    robot = {"task": arguments.task, "lockstep": arguments.lockstep}
-    simulator = NodeSpec("hilserl_sim", "mujoco_node", "mujoco_node", robot)
+    robot: dict[str, Any] = {
+        "task": arguments.task,
+        "scene": arguments.scene,
+        "lockstep": arguments.lockstep,
+    }
+    pictures: dict[str, Any] = {}
+    if arguments.observation == "cameras":
+        robot["cameras"] = list(CAMERAS)
+    else:
+        pictures["cameras"] = list(CAMERAS[:1])  # to look at: the policy sees the state
+    simulator = NodeSpec("hilserl_sim", "mujoco_node", "mujoco_node", robot, pictures)
     mux = _ticks(arguments)
     if arguments.operator == "keyboard":
         # Nobody answers every frame, so no tick may wait for a device.
@@ -132,8 +149,16 @@ def _robot_and_people(arguments: Common, intervene: bool) -> tuple[NodeSpec, ...
     )
 
 
-def _recorder(run: Path) -> NodeSpec:
-    return NodeSpec("hilserl_replay", "recorder_node", "recorder_node", {"run": str(run)})
+def _recorder(arguments: Common, run: Path) -> NodeSpec:
+    # A policy that sees has its images in every step; else there are pictures to look at.
+    pictures = [""] if arguments.observation == "cameras" else list(CAMERAS[:1])
+    return NodeSpec(
+        "hilserl_replay",
+        "recorder_node",
+        "recorder_node",
+        {"run": str(run)},
+        {"record_cameras": pictures},
+    )
 
 
 def _policy(arguments: Common, run: Path, **own: Any) -> NodeSpec:
@@ -152,7 +177,7 @@ def record_nodes(arguments: Record, run: Path) -> tuple[NodeSpec, ...]:
     """The operator demonstrates every episode; nobody learns."""
     _check(arguments)
     return (
-        _recorder(run),
+        _recorder(arguments, run),
         *_robot_and_people(arguments, intervene=True),
         _policy(arguments, run, mode="record", demos=arguments.demos),
     )
@@ -172,7 +197,7 @@ def train_nodes(arguments: Train, run: Path) -> tuple[NodeSpec, ...]:
         "algorithm": arguments.algorithm,
     }
     return (
-        _recorder(run),
+        _recorder(arguments, run),
         NodeSpec(
             "hilserl_learner",
             "learner_node",
@@ -201,7 +226,7 @@ def run_nodes(arguments: Run, run: Path) -> tuple[NodeSpec, ...]:
         raise UserError("argument 'policy' is needed: the run whose policy to use, policy:=NAME")
     policy = _existing("policy", arguments.policy, "checkpoints")
     return (
-        _recorder(run),
+        _recorder(arguments, run),
         *_robot_and_people(arguments, arguments.intervene),
         _policy(arguments, run, mode="run", policy=str(policy), episodes=arguments.episodes),
     )

@@ -4,6 +4,7 @@ runs/NAME/config.yaml            every parameter of the run, as resolved
 runs/NAME/episodes/000042/       one bag an episode: RECORD, TRAIN and RUN
 runs/NAME/evaluation/000007/     the same for EVALUATE
 runs/NAME/checkpoints/           the learner's state
+runs/NAME/encoder/               the newest encoder, with the features of the run's frames
 runs/NAME/timeline.jsonl         phases begun and ended, with wall-clock times
 runs/NAME/evaluations.jsonl      one line an evaluation
 """
@@ -77,6 +78,11 @@ class RunDirectory:
     @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
+
+    @property
+    def encoder(self) -> Path:
+        """Where the newest encoder lies, with the features of the run's frames."""
+        return self.path / "encoder"
 
     def config(self) -> dict[str, Any]:
         """The configuration as saved.

@@ -91,13 +91,22 @@ HOME: NDArray[np.float64] = np.array([0.12, -0.58, -1.15, -1.9, 0.0, GRIPPER_OPE
 """rad: the tool above the patch, pointing down, the gripper open."""
 
 
-def observation_spec(object_pose: bool, images: Sequence[ImageField] = ()) -> ObservationSpec:
-    """The layout of the state vector.
+OBSERVATIONS = ("state", "cameras")
+"""What the policy sees beside the servos: the object's pose (simulated, or tracked), or images."""
+IMAGES = (ImageField("front"), ImageField("wrist"))
+"""Policy images, in the order of the observation."""
+
+
+def observation_spec(
+    observation: str = "state", images: Sequence[ImageField] = IMAGES
+) -> ObservationSpec:
+    """The layout of observations.
 
     Args:
-        object_pose: whether the object's pose is part of it (simulation, or a tracker).
-        images: policy images, in the order of the observation.
+        observation: one of ``OBSERVATIONS``.
+        images: policy images of the observation "cameras".
     """
+    object_pose = observation == "state"
     arm_low, arm_high = tuple(LOW), tuple(HIGH)
     fields = [
         Field("joint_position", arm_low, arm_high, "rad"),
@@ -113,7 +122,7 @@ def observation_spec(object_pose: bool, images: Sequence[ImageField] = ()) -> Ob
             Field("object_offset", (-0.08, -0.08, -0.1), (0.08, 0.08, 0.02), "m"),
             Field("object_yaw", (-1.0, -1.0), (1.0, 1.0)),
         ]
-    return ObservationSpec(tuple(fields), tuple(images))
+    return ObservationSpec(tuple(fields), () if object_pose else tuple(images))
 
 
 def action_spec(kind: str = "ee_delta") -> ActionSpec:

@@ -110,8 +110,8 @@ def test_home_is_above_the_patch_and_open():
 
 
 def test_specs_span_the_values_of_home():
-    spec = koch.observation_spec(object_pose=True)
+    spec = koch.observation_spec("state")
     assert spec.state_dim == 33
-    assert koch.observation_spec(object_pose=False).state_dim == 25
+    assert koch.observation_spec("cameras").state_dim == 25
     assert koch.action_spec().dim == 4
     assert koch.action_spec("joint_delta").dim == 6

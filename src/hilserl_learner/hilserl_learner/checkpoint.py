@@ -17,6 +17,14 @@ from torch import Tensor
 from hilserl_core.errors import UserError
 from hilserl_core.run import write_aside
 from hilserl_learner.sac import Sac
+from hilserl_policy.encoders import Encoder
+from hilserl_policy.weights import (
+    ENCODER_PREFIX,
+    encoder_arrays,
+    encoder_metadata,
+    read_encoder,
+    read_metadata,
+)
 
 FORMAT = "hilserl-learner-1"
 FILE = "learner.safetensors"
@@ -36,13 +44,13 @@ def _tensors(part: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
             yield from _tensors(value, f"{name}.{key}" if name else key)
 
 
-def _metadata(data: bytes) -> dict[str, str]:
-    length = int.from_bytes(data[:8], "little")
-    return dict(json.loads(data[8 : 8 + length]).get("__metadata__", {}))
-
-
 def write(
-    path: Path, sac: Sac, rng: np.random.Generator, spec: str, progress: dict[str, Any]
+    path: Path,
+    sac: Sac,
+    rng: np.random.Generator,
+    spec: str,
+    progress: dict[str, Any],
+    encoder: Encoder | None = None,
 ) -> None:
     """Writes a checkpoint; a crash leaves the old one or the new one.
 
@@ -52,6 +60,7 @@ def write(
         rng: of the replay buffer's sampling.
         spec: hash of the run's observation and action specs.
         progress: counters to go on from, plain numbers and strings.
+        encoder: whose features the networks read; None: they see the state alone.
 
     Raises:
         UserError: the file cannot be written.
@@ -65,6 +74,10 @@ def write(
         "progress": json.dumps(progress),
         "rng": json.dumps(rng.bit_generator.state),
     }
+    if encoder is not None:
+        metadata |= encoder_metadata(encoder)
+        arrays = encoder_arrays(encoder)
+        tensors |= {name: torch.from_numpy(array) for name, array in arrays.items()}
     try:
         write_aside(path, save(tensors, metadata))
     except OSError as error:
@@ -78,15 +91,7 @@ def read(path: Path, sac: Sac, rng: np.random.Generator, spec: str) -> dict[str,
         CheckpointError: it is damaged, or of another spec or architecture. Nothing has
             changed then.
     """
-    try:
-        data = path.read_bytes()
-        metadata, tensors = _metadata(data), load(data)
-    except OSError as error:
-        raise CheckpointError(f"checkpoint {path} cannot be read: {error.strerror}") from None
-    except (SafetensorError, ValueError, AttributeError):
-        raise CheckpointError(
-            f"checkpoint {path} is damaged: delete it to learn anew from the run's episodes"
-        ) from None
+    metadata, tensors = _load(path)
     if metadata.get("format") != FORMAT:
         raise CheckpointError(
             f"checkpoint {path} has format '{metadata.get('format')}', not {FORMAT}: delete it "
@@ -97,6 +102,7 @@ def read(path: Path, sac: Sac, rng: np.random.Generator, spec: str) -> dict[str,
             f"checkpoint {path} is of spec {metadata['spec']}, this run of {spec}: choose "
             "another run name, or the same task, observation and action space"
         )
+    tensors = {k: v for k, v in tensors.items() if not k.startswith(ENCODER_PREFIX)}
     own = {**dict(_tensors(sac.state)), "generator": sac.generator.get_state()}
     odd = sorted(set(own) ^ set(tensors)) or sorted(
         name for name, tensor in own.items() if tensors[name].shape != tensor.shape
@@ -112,3 +118,26 @@ def read(path: Path, sac: Sac, rng: np.random.Generator, spec: str) -> dict[str,
     sac.generator.set_state(tensors["generator"])
     rng.bit_generator.state = json.loads(metadata["rng"])
     return dict(json.loads(metadata["progress"]))
+
+
+def read_encoder_of(path: Path) -> Encoder | None:
+    """The encoder of a checkpoint, if it has one.
+
+    Raises:
+        CheckpointError: it is damaged.
+    """
+    metadata, tensors = _load(path)
+    return read_encoder(metadata, {name: tensor.numpy() for name, tensor in tensors.items()})
+
+
+def _load(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    try:
+        data = path.read_bytes()
+        metadata, tensors = read_metadata(data), load(data)
+    except OSError as error:
+        raise CheckpointError(f"checkpoint {path} cannot be read: {error.strerror}") from None
+    except (SafetensorError, ValueError, AttributeError):
+        raise CheckpointError(
+            f"checkpoint {path} is damaged: delete it to learn anew from the run's episodes"
+        ) from None
+    return metadata, tensors

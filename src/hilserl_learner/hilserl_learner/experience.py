@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
+import numpy as np
+from numpy.typing import NDArray
+
 from hilserl_core.errors import UserError
 from hilserl_core.spec import (
     GRIPPER_CLOSE,
@@ -13,6 +18,8 @@ from hilserl_core.spec import (
     run_spec_hash,
 )
 from hilserl_core.step import Episode, Outcome, Phase, Source, Step
+from hilserl_learner.encoder_training import Refresh
+from hilserl_policy.encoders import Encoder, EncoderSpec, reduce_images
 from hilserl_replay.buffer import ReplayBuffer
 
 LEARNED_FROM = (Phase.RECORD, Phase.TRAIN)
@@ -25,6 +32,12 @@ class Experience:
         buffer: where they go.
         observation, action: the run's specs.
         gripper_penalty: reward for each change of the commanded gripper.
+        encoder: spec of what encodes the images; None: the policy sees none.
+
+    Attributes:
+        encoder: the one whose features the buffer holds; None before the first.
+        lock: held while steps enter, and by whoever changes encoder and features.
+        frames: of observations that no refresh has covered yet, by serial number.
     """
 
     def __init__(
@@ -33,6 +46,7 @@ class Experience:
         observation: ObservationSpec,
         action: ActionSpec,
         gripper_penalty: float,
+        encoder: EncoderSpec | None = None,
     ):
         if action.gripper and "gripper_command" not in observation.slices:
             raise UserError("observation has no 'gripper_command': the gripper penalty needs it")
@@ -40,6 +54,12 @@ class Experience:
         self.spec = run_spec_hash(observation, action)
         self._observation, self._action = observation, action
         self._gripper_penalty = gripper_penalty
+        self._encoder_spec = encoder
+        self.encoder: Encoder | None = None
+        self.encoder_hash = ""
+        self.lock = threading.RLock()
+        self.frames: dict[int, NDArray[np.uint8]] = {}
+        self._serials: dict[tuple[str, int], dict[int, int]] = {}  # by index in the episode
         self._newest: dict[tuple[str, int], int] = {}  # (run, episode): highest index so far
         self._open: tuple[str, int] | None = None
         self.demonstrations = 0  # successful episodes of phase RECORD
@@ -60,8 +80,13 @@ class Experience:
         """Adds a step; returns False where it is known already or not to be learned from.
 
         Raises:
-            UserError: it was made with another observation or action space.
+            UserError: it was made with another observation or action space, or its features
+                with another encoder and it has no images.
         """
+        with self.lock:
+            return self._add(step)
+
+    def _add(self, step: Step) -> bool:
         if step.phase not in LEARNED_FROM:
             return False
         if step.spec != self.spec:
@@ -106,7 +131,9 @@ class Experience:
             reward += self._gripper_penalty
         self._observation.check_state(step.observation.state)
         state = self._observation.normalise(step.observation.state)
-        self.buffer.append(state, arm, choice, reward, step.source)
+        features, frame = self._see(step)
+        serial = self.buffer.append(state, arm, choice, reward, step.source, features)
+        self._note(step, serial, frame)
         self._recording = step.phase == Phase.RECORD
         self.training_steps += step.phase == Phase.TRAIN
 
@@ -121,17 +148,77 @@ class Experience:
         self._open = None
         recording = step.phase == Phase.RECORD
         if step.outcome == Outcome.ABORTED or (recording and step.outcome != Outcome.SUCCESS):
-            self.buffer.discard()
+            self._discard((step.run, step.episode))
             return
-        self.buffer.end(self._observation.normalise(step.observation.state), step.is_terminal)
+        features, frame = self._see(step)
+        state = self._observation.normalise(step.observation.state)
+        self._note(step, self.buffer.end(state, step.is_terminal, features), frame)
         self.demonstrations += recording
 
     def _cut_short(self) -> None:
         """Closes an episode of which no more will come."""
         if self._recording:
-            self.buffer.discard()
+            assert self._open is not None
+            self._discard(self._open)
         else:
             self.buffer.close()
+
+    def _discard(self, key: tuple[str, int]) -> None:
+        """Takes the open episode out of the buffer."""
+        self.buffer.discard()
+        for serial in self._serials.pop(key, {}).values():
+            self.frames.pop(serial, None)
+
+    # -- images
+
+    def _see(self, step: Step) -> tuple[NDArray[np.float16] | None, NDArray[np.uint8] | None]:
+        """A step's features, None before there is an encoder, and its reduced frame."""
+        if self._encoder_spec is None:
+            return None, None
+        frame = None
+        if step.observation.images:
+            frame = reduce_images(step.observation.images, self._encoder_spec.reduce)
+        if self.encoder is None:
+            return None, frame
+        if step.encoder == self.encoder_hash:
+            features = np.frombuffer(step.features, "<f2")
+            if features.size != self._encoder_spec.feature_dim:
+                raise UserError(
+                    f"step {step.index} of episode {step.episode} of run '{step.run}' has "
+                    f"{features.size} features, its encoder {step.encoder} makes "
+                    f"{self._encoder_spec.feature_dim}: record it again"
+                )
+            return features, frame
+        if frame is None:
+            raise UserError(
+                f"step {step.index} of episode {step.episode} of run '{step.run}' has features of "
+                f"encoder {step.encoder or 'none'}, the learner has {self.encoder_hash}, and it "
+                "has no images to encode anew: give a run that was recorded with its images"
+            )
+        return self.encoder.encode(frame[None])[0], frame
+
+    def _note(self, step: Step, serial: int, frame: NDArray[np.uint8] | None) -> None:
+        """Remembers where a step's observation lies, for features to come."""
+        if self._encoder_spec is not None:
+            self._serials.setdefault((step.run, step.episode), {})[step.index] = serial
+            if frame is not None:
+                self.frames[serial] = frame
+
+    def use(self, encoder: Encoder) -> None:
+        """Takes an encoder; what is in the buffer keeps its features."""
+        self.encoder, self.encoder_hash = encoder, encoder.hash()
+
+    def covered(self, refresh: Refresh) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+        """Serial numbers (n,) of the held observations that a refresh encoded, and features."""
+        serials = np.full(len(refresh.indices), -1, np.int64)
+        start = 0
+        for run, number, count in refresh.keys:
+            known = self._serials.get((run, number), {})
+            for row in range(start, start + count):
+                serials[row] = known.get(int(refresh.indices[row]), -1)
+            start += count
+        kept = (serials >= 0) & self.buffer.holds(serials)
+        return serials[kept], refresh.features[kept]
 
     def counts(self) -> dict[str, int]:
         """Steps in the buffer by source."""

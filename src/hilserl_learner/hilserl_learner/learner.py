@@ -14,13 +14,15 @@ from hilserl_core.step import Phase, Source
 from hilserl_learner import checkpoint
 from hilserl_learner.experience import Experience
 from hilserl_learner.parameters import LearnerParameters
+from hilserl_learner.refresh import Refresher
 from hilserl_learner.sac import ACTOR_METRICS, CRITIC_METRICS, Sac
+from hilserl_learner.sight import Sight, encoder_spec
 from hilserl_policy.networks import Architecture
 from hilserl_policy.weights import encode
 from hilserl_replay.buffer import ReplayBuffer
 
-WAITING, CLONING, WARM_UP, TRAINING = "waiting", "behaviour_cloning", "critic_warmup", "training"
-CLONED = "cloned"
+WAITING, PRETRAINING, CLONING = "waiting", "pretraining", "behaviour_cloning"
+WARM_UP, TRAINING, CLONED = "critic_warmup", "training", "cloned"
 QUIET = 0.3  # s without a step after which the demonstrations are taken to be complete
 PEOPLE = (0.0, 1.0, 1.0)
 """Shares of a batch without the policy's own steps, in the order of Source."""
@@ -42,6 +44,7 @@ class Learner:
     Args:
         parameters: the node's.
         observation, action: the run's specs.
+        refresher: trains the encoder, where the observation has images.
         clock: seconds, monotonic.
     """
 
@@ -50,11 +53,18 @@ class Learner:
         parameters: LearnerParameters,
         observation: ObservationSpec,
         action: ActionSpec,
+        refresher: Refresher | None = None,
         clock: Callable[[], float] = time.monotonic,
     ):
         p = parameters
+        encoder = encoder_spec(p, observation)
+        features = encoder.feature_dim if encoder is not None else 0
         architecture = Architecture(
-            observation.state_dim, action.arm_dim, action.gripper, p.hidden, p.activation
+            observation.state_dim + features,
+            action.arm_dim,
+            action.gripper,
+            p.hidden,
+            p.activation,
         )
         self.parameters = p
         self.sac = Sac(architecture, p, p.seed)
@@ -62,6 +72,7 @@ class Learner:
             p.capacity,
             observation.state_dim,
             action.arm_dim,
+            feature_dim=features,
             batch_size=p.batch_size,
             weights=(p.policy_weight, p.human_weight, p.offline_weight),
             n_step=p.n_step,
@@ -69,7 +80,11 @@ class Learner:
             stop_at_source_change=p.stop_at_source_change,
             seed=p.seed,
         )
-        self.experience = Experience(self.buffer, observation, action, p.gripper_penalty)
+        self.experience = Experience(self.buffer, observation, action, p.gripper_penalty, encoder)
+        self.sight = None
+        if encoder is not None:
+            assert refresher is not None, "images need somebody who trains their encoder"
+            self.sight = Sight(refresher, self.experience, p, observation.state_dim, clock)
         self.phase: Phase | None = None  # the run's; None until it is known
         self.stage = WAITING
         self.updates = 0  # of the critics; with HG-DAgger of the actor
@@ -87,6 +102,13 @@ class Learner:
     @property
     def checkpoint_path(self) -> Path:
         return Path(self.parameters.run) / "checkpoints" / checkpoint.FILE
+
+    def restore_encoder(self) -> None:
+        """Takes the checkpoint's encoder up, if there is one, before any episode is read."""
+        if self.sight is not None and self.checkpoint_path.exists():
+            encoder = checkpoint.read_encoder_of(self.checkpoint_path)
+            if encoder is not None:
+                self.experience.use(encoder)
 
     def resume(self) -> bool:
         """Goes on from the run's checkpoint, if it has one; the episodes are in already."""
@@ -108,7 +130,12 @@ class Learner:
             return
         progress = {"updates": self.updates, "stage": self.stage, "version": self.version}
         checkpoint.write(
-            self.checkpoint_path, self.sac, self.buffer.rng, self.experience.spec, progress
+            self.checkpoint_path,
+            self.sac,
+            self.buffer.rng,
+            self.experience.spec,
+            progress,
+            self.experience.encoder,
         )
 
     # -- learning
@@ -125,6 +152,10 @@ class Learner:
         self._checkpoint_if_due()
         if self.stage == WAITING:
             return self._begin()
+        if self.sight is not None and self._look():
+            return True
+        if self.stage == PRETRAINING:
+            return False
         if self.stage == CLONING:
             self._clone()
             return True
@@ -138,12 +169,32 @@ class Learner:
         recording = self.phase in (None, Phase.RECORD) or self.experience.in_episode
         if recording or self._clock() - self.last_step < QUIET:
             return False
+        if self.sight is not None and self.experience.encoder is None:
+            self.stage = PRETRAINING
+            self.sight.pretrain()
+        else:
+            self._clone_or_go_on()
+        return True
+
+    def _clone_or_go_on(self) -> None:
         people = self.buffer.count(Source.OFFLINE) + self.buffer.count(Source.HUMAN)
         if people and self.parameters.cloning_steps:
             self.stage = CLONING
         else:
             self._cloning_done()
-        return True
+
+    def _look(self) -> bool:
+        """Follows the encoder's training; returns whether there was something to do."""
+        assert self.sight is not None
+        learned = self.stage in (WARM_UP, TRAINING, CLONED)
+        if learned:
+            self.sight.refresh_if_due()
+        busy, changed = self.sight.work(self.sac.state if learned else None)
+        if changed and self.stage == PRETRAINING:
+            self._clone_or_go_on()
+        elif changed:
+            self._publish()
+        return busy
 
     def _clone(self) -> None:
         steps = self.parameters.cloning_steps
@@ -194,6 +245,7 @@ class Learner:
             self.sac.architecture,
             self.experience.spec,
             self.version,
+            self.experience.encoder,
         )
         self.policy = Policy(self.version, data)
 
@@ -206,4 +258,5 @@ class Learner:
         """How the last updates went."""
         names = (*CRITIC_METRICS, *ACTOR_METRICS)
         values = torch.cat((self._critic, self._actor)).tolist()
-        return dict(zip(names, values, strict=True))
+        result = dict(zip(names, values, strict=True))
+        return {**result, **self.sight.metrics()} if self.sight is not None else result

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 import traceback
 from array import array
 from pathlib import Path
+from typing import Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -18,11 +20,15 @@ from hilserl_core.errors import UserError
 from hilserl_core.messages import step_from_msg
 from hilserl_core.ros_parameters import declare
 from hilserl_core.run import RunDirectory
+from hilserl_core.spec import ObservationSpec
 from hilserl_core.step import Phase, Step
 from hilserl_description import koch
 from hilserl_learner import process
 from hilserl_learner.learner import Learner
 from hilserl_learner.parameters import LearnerParameters
+from hilserl_learner.refresh import EncoderProcess
+from hilserl_learner.representation import RepresentationSettings
+from hilserl_learner.sight import encoder_spec
 from hilserl_msgs.msg import LearnerStatus, RunStatus, Weights
 from hilserl_msgs.msg import Step as StepMsg
 from hilserl_policy.weights import sha256
@@ -43,8 +49,11 @@ class LearnerNode(Node):
             raise UserError("learner_node: parameter 'run' is empty: give the run's folder")
         process.prepare(p.threads)
         self._run = RunDirectory(Path(p.run))
-        specs = koch.observation_spec(object_pose=True), koch.action_spec(p.action_space)
-        self._learner = Learner(p, *specs)
+        observation = koch.observation_spec(p.observation)
+        refresher = None
+        if observation.images:
+            refresher = EncoderProcess(self._run.path, _encoder_settings(p, observation))
+        self._learner = Learner(p, observation, koch.action_spec(p.action_space), refresher)
         self._stopping, self._failing = threading.Event(), threading.Event()
         # Before the bags are read: what is said meanwhile waits in the queues.
         self.create_subscription(StepMsg, "steps", self._on_step, qos.STEPS)
@@ -64,6 +73,7 @@ class LearnerNode(Node):
     def _load(self, p: LearnerParameters) -> None:
         """Rebuilds the buffer from the bags, and goes on where the checkpoint was made."""
         experience = self._learner.experience
+        self._learner.restore_encoder()
         if p.demonstrations:
             for episode in read_episodes(
                 Path(p.demonstrations), Phase.RECORD, spec=experience.spec
@@ -173,8 +183,25 @@ class LearnerNode(Node):
         """Stops the work and leaves a checkpoint."""
         self._stopping.set()
         self._worker.join(timeout=5.0)
+        if self._learner.sight is not None:
+            self._learner.sight.close()
         if not self._worker.is_alive() and getattr(self, "exit_code", 0) == 0:
             self._learner.save()
+
+
+def _encoder_settings(p: LearnerParameters, observation: ObservationSpec) -> dict[str, Any]:
+    """What the process that trains the encoder is told."""
+    spec = encoder_spec(p, observation)
+    assert spec is not None
+    return {
+        "run": p.run,
+        "demonstrations": p.demonstrations,
+        "observation": p.observation,
+        "action_space": p.action_space,
+        "spec": dataclasses.asdict(spec),
+        "training": dataclasses.asdict(RepresentationSettings()),
+        "seed": p.seed,
+    }
 
 
 def main() -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from hilserl_core.parameters import parameter
 from hilserl_core.run import ALGORITHMS
+from hilserl_description.koch import OBSERVATIONS
+from hilserl_policy.encoders import ENCODERS
 from hilserl_policy.networks import ACTIVATIONS
 
 
@@ -89,7 +91,20 @@ class LearnerParameters(AlgorithmParameters):
 
     run: str = parameter("", "folder of the run")
     task: str = parameter("lift_cube", "what the arm is to do")
-    observation: str = parameter("state", "what the policy sees", choices=("state",))
+    observation: str = parameter("state", "what the policy sees", choices=OBSERVATIONS)
+    encoder: str = parameter(
+        "learned", "what makes features of images: hilserl_policy.encoders says", choices=ENCODERS
+    )
+    keypoints: int = parameter(16, "of each camera: half as many as its features", low=1, high=256)
+    pretrain_updates: int = parameter(
+        400, "of the encoder on the demonstrations, before anything else", low=1, high=10**6
+    )
+    refresh_updates: int = parameter(
+        200, "of the encoder on all frames so far, each time it is refreshed; 0: never", low=0
+    )
+    refresh_seconds: float = parameter(
+        30.0, "wall-clock time between the starts of two refreshes, s", low=0.0, high=1e6
+    )
     action_space: str = parameter(
         "ee_delta", "what actions mean", choices=("ee_delta", "joint_delta")
     )

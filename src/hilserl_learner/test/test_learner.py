@@ -81,7 +81,7 @@ def make(tmp_path, clock):
             "utd_ratio": 2.0,
             **changes,
         }
-        return Learner(LearnerParameters(**values), OBSERVATION, ACTION, clock)
+        return Learner(LearnerParameters(**values), OBSERVATION, ACTION, clock=clock)
 
     return make
 
@@ -260,12 +260,12 @@ def test_hg_dagger_clones_each_correction_as_it_comes(make):
     corrected = np.array([-0.5, 0.5, 0.0, STAY], np.float32)
     steps = episode(1, length=20, source=Source.HUMAN)[:-1]
     state = OBSERVATION.normalise(steps[0].observation.state)
-    before = decode(learner.policy.data, SPEC).act(state, deterministic=True)
+    before = decode(learner.policy.data, SPEC).network.act(state, deterministic=True)
     _add(learner, [replace(step, action=corrected) for step in steps])
     _drain(learner)
     assert learner.updates == 2 * 20
     assert learner.version == 1 + 8  # once when cloned, then at every fifth update
-    after = decode(learner.policy.data, SPEC).act(state, deterministic=True)
+    after = decode(learner.policy.data, SPEC).network.act(state, deterministic=True)
     assert np.abs(after - corrected)[:2].sum() < np.abs(before - corrected)[:2].sum()
     assert np.array_equal(critic, learner.sac.state.critic.parameters["0.weight"])
 

@@ -28,7 +28,7 @@ from hilserl_replay.bags import EpisodeWriter, episode_folder
 pytestmark = pytest.mark.xdist_group("learner_node")
 
 NAMESPACE = f"learner_{os.getpid()}"
-OBSERVATION, ACTION = koch.observation_spec(object_pose=True), koch.action_spec()
+OBSERVATION, ACTION = koch.observation_spec("state"), koch.action_spec()
 SPEC = run_spec_hash(OBSERVATION, ACTION)
 QUICK = {"hidden": "[16, 16]", "cloning_steps": "20", "critic_warmup": "20"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,28 @@ from numpy.typing import NDArray
 
 from hilserl_core.errors import UserError
 from hilserl_core.spec import ActionSpec, ObservationSpec, run_spec_hash
-from hilserl_core.step import Phase
-from hilserl_policy.networks import PolicyNetwork
-from hilserl_policy.weights import decode
+from hilserl_core.step import Observation, Phase
+from hilserl_policy.weights import Policy, decode
 
 EVALUATED = "evaluated.safetensors"
 """The policy that a run ended with, in its checkpoints folder."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What the policy says to an observation.
+
+    Attributes:
+        values: (dim,) float32, the action; zeros where no policy acts.
+        features: of the images: float16, little-endian; empty without an encoder.
+        encoder: hash of the encoder that made them.
+        version: of the policy.
+    """
+
+    values: NDArray[np.float32]
+    features: bytes = b""
+    encoder: str = ""
+    version: int = 0
 
 
 class Actor:
@@ -35,8 +52,8 @@ class Actor:
         self._action = action
         self._seed = seed
         self._explore = explore
-        self._network: PolicyNetwork | None = None
-        self._waiting: tuple[PolicyNetwork, bytes] | None = None
+        self._policy: Policy | None = None
+        self._waiting: tuple[Policy, bytes] | None = None
         self._phase = Phase.TRAIN
         self._rng = np.random.default_rng(seed)
         self.data = b""
@@ -48,11 +65,11 @@ class Actor:
     @property
     def version(self) -> int:
         """Version of the weights that act; 0 before the first."""
-        return self._network.version if self._network else 0
+        return self._policy.version if self._policy else 0
 
     @property
     def ready(self) -> bool:
-        return self._network is not None or self._waiting is not None
+        return self._policy is not None or self._waiting is not None
 
     def load(self, data: bytes, checksum: str | None = None) -> None:
         """Takes weights for the next tick that may change them.
@@ -60,7 +77,18 @@ class Actor:
         Raises:
             UserError: they are damaged or of another run; the old ones go on acting.
         """
-        self._waiting = (decode(data, self.spec, checksum), data)
+        known = self._waiting[0] if self._waiting is not None else self._policy
+        policy = decode(data, self.spec, checksum, known)
+        sees = bool(self._observation.images)
+        expected = policy.encoder.spec.feature_dim if policy.encoder is not None else 0
+        inputs = policy.network.architecture.state_dim
+        if sees != (policy.encoder is not None) or inputs != self._observation.state_dim + expected:
+            raise UserError(
+                f"weights read {inputs} numbers, of which {expected} are features; this run's "
+                f"observation has a state of {self._observation.state_dim} numbers and "
+                f"{len(self._observation.images)} images: use what they were trained with"
+            )
+        self._waiting = (policy, data)
 
     def load_run(self, run: Path) -> None:
         """Takes the policy that a run ended with.
@@ -84,21 +112,31 @@ class Actor:
         """Starts an episode: its samples depend on nothing but seed, phase and number."""
         frozen = phase == Phase.EVALUATE and self._phase == Phase.EVALUATE
         self._phase = phase
-        if not frozen or self._network is None:
+        if not frozen or self._policy is None:
             self._take()
         evaluation = int(phase == Phase.EVALUATE)
         self._rng = np.random.default_rng((self._seed, evaluation, episode))
 
-    def act(self, state: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the policy proposes for a state in physical units; zeros without weights."""
+    def act(self, observation: Observation) -> Proposal:
+        """What the policy proposes; zeros without weights, and while people demonstrate.
+
+        Raises:
+            UserError: an image does not fit the encoder.
+        """
         if self._phase not in (Phase.EVALUATE, Phase.RECORD):
             self._take()
-        if self._network is None or self._phase == Phase.RECORD:
-            return np.zeros(self._action.dim, np.float32)
+        policy = self._policy
+        if policy is None or self._phase == Phase.RECORD:
+            return Proposal(np.zeros(self._action.dim, np.float32))
+        state, features = self._observation.normalise(observation.state), b""
+        if policy.encoder is not None:
+            encoded = policy.encoder.encode(policy.encoder.prepare(observation)[None])[0]
+            state = np.concatenate((state, encoded.astype(np.float32)))
+            features = encoded.astype("<f2").tobytes()
         deterministic = not self._explore or self._phase in (Phase.EVALUATE, Phase.RUN)
-        normalised = self._observation.normalise(state)
-        return self._network.act(normalised, self._rng, deterministic=deterministic)
+        values = policy.network.act(state, self._rng, deterministic=deterministic)
+        return Proposal(values, features, policy.encoder_hash, policy.version)
 
     def _take(self) -> None:
         if self._waiting is not None:
-            (self._network, self.data), self._waiting = self._waiting, None
+            (self._policy, self.data), self._waiting = self._waiting, None

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilserl_core.step import Event, Observation, Outcome, Phase, Source, Step
+from hilserl_policy.actor import Proposal
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,7 @@ class _Tick:
     """One observation and what has arrived for it."""
 
     observation: Observation
-    policy_action: NDArray[np.float32]
-    policy_version: int
+    proposal: Proposal
     executed: Executed | None = None
     reward: float | None = None
 
@@ -72,12 +72,10 @@ class EpisodeLoop:
         """Whether the newest observation's action has not been answered yet."""
         return bool(self._ticks) and self._ticks[-1].executed is None
 
-    def observe(
-        self, observation: Observation, policy_action: NDArray[np.float32], policy_version: int
-    ) -> None:
+    def observe(self, observation: Observation, proposal: Proposal) -> None:
         """Takes a tick's observation and what the policy proposed for it."""
         if observation.stamp > self.newest:
-            self._ticks.append(_Tick(observation, policy_action, policy_version))
+            self._ticks.append(_Tick(observation, proposal))
 
     def executed(self, stamp: int, executed: Executed) -> list[Step]:
         """Takes the executed action of the observation of ``stamp``."""
@@ -139,12 +137,14 @@ class EpisodeLoop:
             self.header,
             observation=tick.observation,
             action=executed.action,
-            policy_action=tick.policy_action,
+            policy_action=tick.proposal.values,
+            features=tick.proposal.features,
+            encoder=tick.proposal.encoder,
             source=source,
             reward=reward,
             is_first=self.steps == 0,
             index=self.steps,
-            policy_version=tick.policy_version,
+            policy_version=tick.proposal.version,
         )
         self.steps += 1
         self.human_steps += executed.source == Source.HUMAN
@@ -155,10 +155,12 @@ class EpisodeLoop:
         return replace(
             self.header,
             observation=tick.observation,
+            features=tick.proposal.features,
+            encoder=tick.proposal.encoder,
             is_first=self.steps == 0,
             is_last=True,
             is_terminal=terminal,
             outcome=outcome,
             index=self.steps,
-            policy_version=tick.policy_version,
+            policy_version=tick.proposal.version,
         )

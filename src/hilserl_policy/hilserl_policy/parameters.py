@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hilserl_core.parameters import parameter
 from hilserl_core.run import ALGORITHMS
+from hilserl_description.koch import OBSERVATIONS
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class PolicyParameters:
 
     run: str = parameter("", "folder of the run")
     task: str = parameter("lift_cube", "what the arm is to do")
-    observation: str = parameter("state", "what the policy sees", choices=("state",))
+    observation: str = parameter("state", "what the policy sees", choices=OBSERVATIONS)
     action_space: str = parameter(
         "ee_delta", "what actions mean", choices=("ee_delta", "joint_delta")
     )

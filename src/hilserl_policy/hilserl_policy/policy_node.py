@@ -26,7 +26,7 @@ from hilserl_core.messages import (
 )
 from hilserl_core.ros_parameters import declare
 from hilserl_core.run import write_aside
-from hilserl_core.spec import SpecError
+from hilserl_core.spec import ObservationSpec
 from hilserl_core.step import Event, Observation, Outcome, Phase, Source, Step
 from hilserl_description import koch
 from hilserl_description.kinematics import ForwardKinematics
@@ -46,7 +46,7 @@ from hilserl_policy.episode import EpisodeLoop, Executed
 from hilserl_policy.parameters import PolicyParameters
 from hilserl_policy.progress import RunProgress
 from hilserl_policy.schedule import EpisodeSummary, intervention_rate, success_rate
-from hilserl_policy.sensors import STREAMS, Sensors
+from hilserl_policy.sensors import Sensors
 
 HOUSEKEEPING = 0.1
 """s of wall-clock time between two looks at what is due."""
@@ -67,7 +67,7 @@ class PolicyNode(Node):
         p = self.parameters
         if not p.run:
             raise UserError("policy_node: parameter 'run' is empty: give the run's folder")
-        observation_spec = koch.observation_spec(object_pose=True)
+        observation_spec = koch.observation_spec(p.observation)
         explore = p.algorithm == "rlpd"
         self._actor = Actor(observation_spec, koch.action_spec(p.action_space), p.seed, explore)
         self._assemble = ObservationAssembler(observation_spec, ForwardKinematics().position)
@@ -89,17 +89,17 @@ class PolicyNode(Node):
         self._settled_at = float("inf")
         self._message = ""
         self._done_at = 0.0
-        self._connect()
+        self._connect(observation_spec)
 
     # -- start
 
-    def _connect(self) -> None:
+    def _connect(self, spec: ObservationSpec) -> None:
         publish, subscribe = self.create_publisher, self.create_subscription
         self._observations = publish(ObservationMsg, "observation", qos.RELIABLE)
         self._actions = publish(Action, "policy_action", qos.RELIABLE)
         self._steps = publish(StepMsg, "steps", qos.STEPS)
         self._status = publish(RunStatus, "run/status", qos.LATCHED)
-        self._sensors = Sensors(self, self._on_frame)
+        self._sensors = Sensors(self, spec, self._on_frame)
         self._frames = self._sensors.frames
         subscribe(Reward, "reward", self._on_reward, qos.RELIABLE)
         subscribe(Action, "action", self._on_action, qos.RELIABLE)
@@ -170,15 +170,15 @@ class PolicyNode(Node):
             return  # The last action's answer tells the command that this observation holds.
         try:
             observation = self._assemble(self._sensors.measurements(stamp, self._command))
-        except SpecError as error:
+            proposal = self._actor.act(observation)
+        except UserError as error:
             self._abort(str(error))
             return
         self._alive = time.monotonic()
         self._tick_times.append(self._alive)
-        values = self._actor.act(observation.state)
-        loop.observe(observation, values, self._actor.version)
+        loop.observe(observation, proposal)
         self._observations.publish(observation_to_msg(observation))
-        self._pending_action = (stamp, values)
+        self._pending_action = (stamp, proposal.values)
         if not self.parameters.lockstep:
             self._act()
         if self._early_reward[0] == stamp:
@@ -213,7 +213,9 @@ class PolicyNode(Node):
                 node_main.finish(self)
         elif self._loop is not None:
             if now - self._alive > self.parameters.stall_seconds:
-                self._abort(f"no complete tick for {self.parameters.stall_seconds:g} s")
+                late = self._frames.late(int(self.parameters.max_age * 1e9))
+                silent = f": nothing new on {', '.join(late)}" if late else ""
+                self._abort(f"no complete tick for {self.parameters.stall_seconds:g} s{silent}")
             elif self._steps.get_subscription_count() == 0 and not self._recorded():
                 self._abort("the recorder has gone")
         elif self._resetting is not None:
@@ -247,7 +249,7 @@ class PolicyNode(Node):
         if not self._recorded():
             return "waiting for the recorder"
         if self._settled_at == float("inf"):
-            for topic in (*STREAMS.values(), "reward", "action"):
+            for topic in (*self._sensors.topics, "reward", "action"):
                 if not self.count_publishers(topic):
                     return f"waiting for topic {topic}"
             # A publisher that is seen here may not have seen this subscriber yet.

@@ -9,21 +9,16 @@ import numpy as np
 from geometry_msgs.msg import PoseStamped
 from numpy.typing import NDArray
 from rclpy.node import Node
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import Image, JointState
 
 from hilserl_core.assembly import Measurements
-from hilserl_core.messages import stamp_to_ns
+from hilserl_core.errors import UserError
+from hilserl_core.messages import image_from_msg, stamp_to_ns
 from hilserl_core.qos import SENSOR
+from hilserl_core.spec import ImageField, ObservationSpec
 from hilserl_description import koch
 from hilserl_msgs.msg import ServoState
 from hilserl_policy.frames import Frames
-
-STREAMS = {
-    "joint_states": "joint_states",
-    "servo_states": "servo_states",
-    "object_pose": "sim/object_pose",
-}
-"""Topic of every stream."""
 
 
 class Sensors:
@@ -31,18 +26,29 @@ class Sensors:
 
     Args:
         node: that subscribes.
+        spec: names what is needed.
         on_frame: called with a stamp (ns) once every stream's newest measurement has it.
+
+    Attributes:
+        topics: of every stream, by its name.
     """
 
-    def __init__(self, node: Node, on_frame: Callable[[int], None]) -> None:
-        self.frames = Frames(STREAMS)
+    def __init__(self, node: Node, spec: ObservationSpec, on_frame: Callable[[int], None]) -> None:
+        self._node = node
         self._on_frame = on_frame
-        for stream, kind, callback in (
+        self._cameras = [image.name for image in spec.images]
+        streams: list[tuple[str, type, Callable[[Any], None]]] = [
             ("joint_states", JointState, self._on_joint_states),
             ("servo_states", ServoState, self._on_servo_states),
-            ("object_pose", PoseStamped, self._on_object_pose),
-        ):
-            node.create_subscription(kind, STREAMS[stream], callback, SENSOR)
+        ]
+        if "object_position" in spec.slices:
+            streams.append(("sim/object_pose", PoseStamped, self._on_object_pose))
+        for image in spec.images:
+            streams.append((f"camera/{image.name}/policy", Image, self._taker(image)))
+        self.topics = [topic for topic, _, _ in streams]
+        self.frames = Frames(self.topics)
+        for topic, kind, callback in streams:
+            node.create_subscription(kind, topic, callback, SENSOR)
 
     def _on_joint_states(self, message: JointState) -> None:
         order = [message.name.index(name) for name in koch.JOINT_NAMES]
@@ -56,7 +62,26 @@ class Sensors:
     def _on_object_pose(self, message: PoseStamped) -> None:
         p, q = message.pose.position, message.pose.orientation
         value = (np.array([p.x, p.y, p.z]), np.array([q.x, q.y, q.z, q.w]))
-        self._add("object_pose", message, value)
+        self._add("sim/object_pose", message, value)
+
+    def _taker(self, field: ImageField) -> Callable[[Image], None]:
+        """What takes the images of one camera; one that does not fit is no measurement."""
+        topic = f"camera/{field.name}/policy"
+
+        def take(message: Image) -> None:
+            try:
+                image = image_from_msg(message)
+                if image.shape != (field.height, field.width, 3):
+                    raise UserError(
+                        f"an image is {message.width} x {message.height}: the policy needs "
+                        f"{field.width} x {field.height}"
+                    )
+            except UserError as error:
+                self._node.get_logger().error(f"{topic}: {error}", throttle_duration_sec=5.0)
+                return
+            self._add(topic, message, image)
+
+        return take
 
     def _add(self, stream: str, message: Any, value: object) -> None:
         stamp = stamp_to_ns(message.header.stamp)
@@ -66,7 +91,8 @@ class Sensors:
     def measurements(self, stamp: int, command: NDArray[np.float64]) -> Measurements:
         """The newest of every stream, with the last executed joint command (6,) rad."""
         values = self.frames.values()
-        (position, velocity), (place, orientation) = values["joint_states"], values["object_pose"]
+        position, velocity = values["joint_states"]
+        place, orientation = values.get("sim/object_pose", (None, None))
         return Measurements(
             stamp=stamp,
             joint_position=position,
@@ -75,4 +101,5 @@ class Sensors:
             command=command,
             object_position=place,
             object_orientation=orientation,
+            images={name: values[f"camera/{name}/policy"] for name in self._cameras},
         )

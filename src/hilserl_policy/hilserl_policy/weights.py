@@ -1,4 +1,7 @@
-"""A version of the actor on the wire and on disk: safetensors, never pickle."""
+"""A version of the policy on the wire and on disk: safetensors, never pickle.
+
+The actor and the encoder whose features it reads are one policy, and travel together.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,13 +18,32 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from hilserl_core.errors import UserError
+from hilserl_policy.encoders import Encoder, EncoderSpec, load_encoder
 from hilserl_policy.networks import Architecture, PolicyNetwork
 
-FORMAT = "hilserl-actor-1"
+FORMAT = "hilserl-policy-2"
+ENCODER_PREFIX = "encoder."
 
 
 class WeightsError(UserError):
     """Weights are damaged, or belong to another run."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What acts: a network and, where the policy sees images, the encoder before it.
+
+    Attributes:
+        encoder_hash: of the encoder; "" without one.
+    """
+
+    network: PolicyNetwork
+    encoder: Encoder | None = None
+    encoder_hash: str = ""
+
+    @property
+    def version(self) -> int:
+        return self.network.version
 
 
 def sha256(data: bytes) -> str:
@@ -29,15 +52,20 @@ def sha256(data: bytes) -> str:
 
 
 def encode(
-    parameters: Mapping[str, Any], architecture: Architecture, spec: str, version: int
+    parameters: Mapping[str, Any],
+    architecture: Architecture,
+    spec: str,
+    version: int,
+    encoder: Encoder | None = None,
 ) -> bytes:
-    """The actor as safetensors bytes.
+    """The policy as safetensors bytes.
 
     Args:
         parameters: the actor's, as tensors or arrays.
         architecture: goes along as metadata.
         spec: hash of the run's observation and action specs.
         version: increases from 0, the untrained policy.
+        encoder: whose features the actor reads; None: it sees the state alone.
     """
     metadata = {
         "format": FORMAT,
@@ -46,10 +74,44 @@ def encode(
         "version": str(version),
     }
     arrays = {name: np.ascontiguousarray(value, np.float32) for name, value in parameters.items()}
+    if encoder is not None:
+        metadata |= encoder_metadata(encoder)
+        arrays |= encoder_arrays(encoder)
     return save(arrays, metadata)
 
 
-def _metadata(data: bytes) -> dict[str, str]:
+def encoder_metadata(encoder: Encoder) -> dict[str, str]:
+    """What a file says of the encoder in it."""
+    return {
+        "encoder": json.dumps(dataclasses.asdict(encoder.spec)),
+        "encoder_hash": encoder.hash(),
+    }
+
+
+def encoder_arrays(encoder: Encoder) -> dict[str, NDArray[np.float32]]:
+    """An encoder's weights by the names that they have in a file."""
+    return {
+        ENCODER_PREFIX + name: np.array(value.detach().numpy(), np.float32)
+        for name, value in encoder.state_dict().items()
+    }
+
+
+def read_encoder(metadata: Mapping[str, str], arrays: Mapping[str, NDArray[Any]]) -> Encoder | None:
+    """The encoder in a file's arrays, if it has one."""
+    if "encoder" not in metadata:
+        return None
+    spec = EncoderSpec.read(json.loads(metadata["encoder"]))
+    return load_encoder(
+        spec,
+        {
+            name.removeprefix(ENCODER_PREFIX): value
+            for name, value in arrays.items()
+            if name.startswith(ENCODER_PREFIX)
+        },
+    )
+
+
+def read_metadata(data: bytes) -> dict[str, str]:
     """The header's free-form part, which safetensors' own loader of bytes leaves out."""
     length = int.from_bytes(data[:8], "little")
     return dict(json.loads(data[8 : 8 + length]).get("__metadata__", {}))
@@ -67,13 +129,16 @@ def _shapes(architecture: Architecture) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def decode(data: bytes, spec: str, checksum: str | None = None) -> PolicyNetwork:
-    """The network that ``encode`` wrote, ready to act.
+def decode(
+    data: bytes, spec: str, checksum: str | None = None, known: Policy | None = None
+) -> Policy:
+    """The policy that ``encode`` wrote, ready to act.
 
     Args:
         data: safetensors bytes.
         spec: hash of this run's observation and action specs.
         checksum: hexadecimal sha256 to hold the bytes against; None: not checked.
+        known: an earlier policy, whose encoder is taken again where it is the same.
 
     Raises:
         WeightsError: checksum, format, spec or a shape does not fit.
@@ -84,7 +149,7 @@ def decode(data: bytes, spec: str, checksum: str | None = None) -> PolicyNetwork
             "they were damaged on the way, publish them again"
         )
     try:
-        metadata, arrays = _metadata(data), load(data)
+        metadata, arrays = read_metadata(data), load(data)
     except (SafetensorError, ValueError, AttributeError) as error:
         raise WeightsError(f"weights are not readable safetensors ({error}): train again") from None
     if metadata.get("format") != FORMAT:
@@ -99,8 +164,16 @@ def decode(data: bytes, spec: str, checksum: str | None = None) -> PolicyNetwork
         )
     settings = json.loads(metadata["architecture"])
     architecture = Architecture(**{**settings, "hidden": tuple(settings["hidden"])})
-    _check(arrays, architecture)
-    return PolicyNetwork(architecture, arrays, int(metadata["version"]))
+    actor = {k: v for k, v in arrays.items() if not k.startswith(ENCODER_PREFIX)}
+    _check(actor, architecture)
+    network = PolicyNetwork(architecture, actor, int(metadata["version"]))
+    hash_ = metadata.get("encoder_hash", "")
+    if known is not None and hash_ == known.encoder_hash:
+        return Policy(network, known.encoder, hash_)
+    encoder = read_encoder(metadata, arrays)
+    if encoder is not None and encoder.hash() != hash_:
+        raise WeightsError(f"the encoder's weights do not match their hash {hash_}: train again")
+    return Policy(network, encoder, hash_)
 
 
 def _check(arrays: Mapping[str, NDArray[Any]], architecture: Architecture) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hilserl_core.spec import ActionSpec, Field, ObservationSpec
-from hilserl_core.step import Phase
+from hilserl_core.step import Observation, Phase
 from hilserl_policy.actor import Actor
 from hilserl_policy.networks import Architecture, init_actor
 from hilserl_policy.weights import encode
@@ -27,5 +27,7 @@ def test_only_a_policy_that_explores_samples_and_only_in_training(phase, explore
     architecture = Architecture(2, 2, True, (8,))
     actor.load(encode(init_actor(architecture), architecture, actor.spec, version=1))
     actor.begin(phase, 0)
-    actions = np.array([actor.act(np.zeros(2, np.float32)) for _ in range(5)])
+    actions = np.array(
+        [actor.act(Observation(0, np.zeros(2, np.float32))).values for _ in range(5)]
+    )
     assert (np.ptp(actions[:, :2], axis=0) > 0).all() == sampled

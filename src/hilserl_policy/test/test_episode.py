@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hilserl_core.step import Event, Observation, Outcome, Phase, Source, Step
+from hilserl_policy.actor import Proposal
 from hilserl_policy.episode import EpisodeLoop, Executed
 
 EMPTY = Observation(0, np.zeros(0, np.float32))
@@ -27,7 +28,7 @@ def drive(episode, rewards, sources=None):
     """Ticks through an episode in lockstep order; returns its steps."""
     steps = []
     for tick, reward in enumerate(rewards):
-        episode.observe(observation(tick), np.float32([-tick]), 7)
+        episode.observe(observation(tick), Proposal(np.float32([-tick]), b"ab", "e", 7))
         steps += episode.judged(observation(tick).stamp, reward)
         if episode.outcome != Outcome.NONE:
             break
@@ -47,6 +48,7 @@ def test_a_success_ends_the_episode_and_is_terminal():
     assert last.outcome == Outcome.SUCCESS
     assert last.action.size == 0
     assert all(step.episode == 3 and step.spec == "s" for step in steps)
+    assert all(step.features == b"ab" and step.encoder == "e" for step in steps)
 
 
 def test_a_time_out_is_not_terminal():
@@ -95,7 +97,7 @@ def test_the_operators_word_beats_the_judges(event, reward, outcome, terminal):
 
 
 def drive_on(episode, tick, reward):
-    episode.observe(observation(tick), np.float32([0]), 7)
+    episode.observe(observation(tick), Proposal(np.float32([0]), b"ab", "e", 7))
     return episode.judged(observation(tick).stamp, reward)
 
 
@@ -127,7 +129,7 @@ def test_arrival_order_of_answers_cannot_matter(ticks, random):
     episode, pending, steps = loop(max_steps=99), [], []
     for tick in range(ticks):
         stamp = observation(tick).stamp
-        episode.observe(observation(tick), np.float32([-tick]), 7)
+        episode.observe(observation(tick), Proposal(np.float32([-tick]), b"ab", "e", 7))
         pending.append(lambda s=stamp: episode.judged(s, 0))
         if tick < ticks - 1:
             pending.append(lambda s=stamp, t=tick: episode.executed(s, executed(t)))

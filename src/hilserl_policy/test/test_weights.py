@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hilserl_core.errors import UserError
+from hilserl_policy.encoders import EncoderSpec, make_encoder
 from hilserl_policy.networks import Architecture, PolicyNetwork, init_actor
 from hilserl_policy.weights import decode, encode, sha256
 
@@ -20,7 +21,7 @@ def _refused(data: bytes, *args: str) -> str:
 
 
 def test_what_is_decoded_acts_as_what_was_encoded():
-    network = decode(DATA, "spec", sha256(DATA))
+    network = decode(DATA, "spec", sha256(DATA)).network
     assert network.version == 7
     assert network.architecture == ARCHITECTURE
     state = np.linspace(-1, 1, 5, dtype=np.float32)
@@ -56,3 +57,27 @@ def test_a_tensor_of_another_shape_is_refused():
 def test_a_number_that_is_not_finite_is_refused():
     bad = {**PARAMETERS, "out.bias": PARAMETERS["out.bias"] * np.nan}
     assert "out.bias" in _refused(encode(bad, ARCHITECTURE, "spec", 1), "spec")
+
+
+ENCODER = make_encoder(EncoderSpec(("front", "wrist"), 32, 32, keypoints=4), seed=3)
+FRAMES = np.random.default_rng(0).integers(0, 256, (3, *ENCODER.spec.frame_shape), np.uint8)
+
+
+def test_the_encoder_travels_with_the_actor():
+    policy = decode(encode(PARAMETERS, ARCHITECTURE, "spec", 7, ENCODER), "spec")
+    assert policy.encoder_hash == ENCODER.hash()
+    assert policy.encoder.spec == ENCODER.spec
+    np.testing.assert_array_equal(policy.encoder.encode(FRAMES), ENCODER.encode(FRAMES))
+
+
+def test_an_encoder_that_is_known_is_not_built_again():
+    first = decode(encode(PARAMETERS, ARCHITECTURE, "spec", 1, ENCODER), "spec")
+    second = decode(encode(PARAMETERS, ARCHITECTURE, "spec", 2, ENCODER), "spec", None, first)
+    assert second.encoder is first.encoder
+    assert second.version == 2
+
+
+def test_an_encoder_of_another_shape_is_refused(monkeypatch):
+    other = make_encoder(EncoderSpec(("front", "wrist"), 32, 32, keypoints=6))
+    monkeypatch.setattr(other, "spec", ENCODER.spec)
+    assert "encoder weights" in _refused(encode(PARAMETERS, ARCHITECTURE, "spec", 1, other), "spec")

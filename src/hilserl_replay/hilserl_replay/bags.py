@@ -36,6 +36,7 @@ from hilserl_replay.message_definitions import message_definition
 
 STEPS_TOPIC = "steps"
 STEP_TYPE = "hilserl_msgs/msg/Step"
+_IN_STEPS = "image "
 FOLDERS = (Phase.TRAIN, Phase.EVALUATE)
 """One phase of each folder that a run keeps episodes in."""
 
@@ -178,20 +179,29 @@ def read_episodes(
 
 
 def read_images(folder: Path, camera: str) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """Stamps (ns) and frames (height, width, 3) of a camera recorded beside the steps."""
+    """Stamps (ns) and frames (height, width, 3) of a camera: one that ``cameras`` names."""
+    if camera.startswith(_IN_STEPS):
+        number = int(camera.removeprefix(_IN_STEPS))
+        for step in read_episode(folder).steps:
+            yield step.observation.stamp, step.observation.images[number]
+        return
     for message in read_messages(folder):
         if message.type == "sensor_msgs/msg/Image" and f"/camera/{camera}/" in message.topic:
             yield message.stamp, image_from_msg(decode(message, Image, folder))
 
 
 def cameras(folder: Path) -> list[str]:
-    """Names of the cameras that a bag holds frames of."""
+    """Names of the cameras that a bag holds frames of, beside the steps or in them."""
     names = {
         message.topic.split("/camera/")[1].split("/")[0]
         for message in read_messages(folder)
         if message.type == "sensor_msgs/msg/Image" and "/camera/" in message.topic
     }
-    return sorted(names)
+    if names:
+        return sorted(names)
+    first = next(_steps(folder), None)
+    images = len(first.observation.images) if first is not None else 0
+    return [f"{_IN_STEPS}{number}" for number in range(images)]
 
 
 def finish_unfinished(run_dir: Path) -> list[Path]:

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import psutil
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hilserl_core.errors import UserError
 from hilserl_core.step import Source
 
 Array = NDArray[Any]
@@ -21,13 +23,13 @@ class Batch(NamedTuple):
     """A batch of n-step transitions.
 
     Attributes:
-        state: (batch, state_dim) float32, normalised.
+        state: (batch, state_dim + feature_dim) float32: normalised state, then features.
         action: (batch, arm_dim) float32 in [-1, 1].
         gripper: (batch,) int64: 0 close, 1 stay, 2 open.
         reward: (batch,) float32, discounted sum over the transition's steps.
         discount: (batch,) float32, the factor of the value at next_state: 0 after a
             terminal step, else the discount to the power of the steps spanned.
-        next_state: (batch, state_dim) float32, normalised.
+        next_state: (batch, state_dim + feature_dim) float32, likewise.
         source: (batch,) int64, who acted at ``state``.
     """
 
@@ -65,8 +67,10 @@ class _Queue:
     Transitions enter and leave in the order of the ring, so removal is from an end.
     """
 
+    BYTES = 4  # a position
+
     def __init__(self, capacity: int):
-        self._slots = np.zeros(capacity, np.int64)
+        self._slots = np.zeros(capacity, np.int32)
         self._head = 0
         self.size = 0
 
@@ -91,12 +95,14 @@ class ReplayBuffer:
 
     One episode is open at a time. ``append`` adds its steps as they happen, and a step
     becomes samplable when the next one has arrived; ``end`` adds the final observation.
-    All methods may be called from any thread.
+    Each observation is held once, and has a serial number by which its features can be
+    replaced while it is held. All methods may be called from any thread.
 
     Args:
         capacity: steps held, the final observation of each episode included; the oldest
             are overwritten.
         state_dim, arm_dim: sizes of a normalised state and of an arm action.
+        feature_dim: numbers in the features of an observation's images; held as float16.
         batch_size: transitions in a batch.
         weights: shares of a batch, one a Source, in the order of that enumeration.
         n_step: rewards summed before bootstrapping. The sum is cut where the episode
@@ -104,6 +110,9 @@ class ReplayBuffer:
         discount: a step.
         stop_at_source_change: cut the sum also where somebody else acts.
         seed: of the sampling.
+
+    Raises:
+        UserError: the machine has not the memory.
     """
 
     def __init__(
@@ -112,6 +121,7 @@ class ReplayBuffer:
         state_dim: int,
         arm_dim: int,
         *,
+        feature_dim: int = 0,
         batch_size: int = 256,
         weights: Sequence[float] = (1.0, 2.0, 1.0),
         n_step: int = 1,
@@ -121,45 +131,48 @@ class ReplayBuffer:
     ):
         if capacity < 2 or n_step < 1 or len(weights) != SOURCES:
             raise ValueError("capacity >= 2, n_step >= 1 and one weight a source are needed")
+        _check_memory(capacity, self.bytes_needed(capacity, state_dim, arm_dim, feature_dim))
         self._capacity, self._n_step, self._discount = capacity, n_step, discount
         self._weights, self._stop_at_source_change = tuple(weights), stop_at_source_change
+        self._state_dim = state_dim
         self._states = np.zeros((capacity, state_dim), np.float32)
+        self._features = np.zeros((capacity, feature_dim), np.float16)
         self._actions = np.zeros((capacity, arm_dim), np.float32)
-        self._grippers = np.zeros(capacity, np.int64)
+        self._grippers = np.zeros(capacity, np.int8)
         self._rewards = np.zeros(capacity, np.float32)
-        self._sources = np.zeros(capacity, np.int64)
+        self._sources = np.zeros(capacity, np.int8)
         self._terminal = np.zeros(capacity, bool)
         self._linked = np.zeros(capacity, bool)  # the next position holds this step's successor
         self._queues = [_Queue(capacity) for _ in Source]
-        self._position = 0  # the next to write
+        self._serial = 0  # of the next observation; its place is the rest by the capacity
         self._open = 0  # steps of the open episode, 0: none is open
         self._lock = threading.Lock()
         self.rng = np.random.default_rng(seed)
         self.batch_size = batch_size
         self._batch = Batch(
-            state=torch.zeros(batch_size, state_dim),
+            state=torch.zeros(batch_size, state_dim + feature_dim),
             action=torch.zeros(batch_size, arm_dim),
             gripper=torch.zeros(batch_size, dtype=torch.int64),
             reward=torch.zeros(batch_size),
             discount=torch.zeros(batch_size),
-            next_state=torch.zeros(batch_size, state_dim),
+            next_state=torch.zeros(batch_size, state_dim + feature_dim),
             source=torch.zeros(batch_size, dtype=torch.int64),
         )
         self._views = Batch(*(tensor.numpy() for tensor in self._batch))  # type: ignore[arg-type]
 
+    @staticmethod
+    def bytes_needed(capacity: int, state_dim: int, arm_dim: int, feature_dim: int = 0) -> int:
+        """Memory of a store that is full, before it is taken."""
+        numbers = 4 * state_dim + 2 * feature_dim + 4 * arm_dim + 4  # with the reward
+        marks = 1 + 1 + 1 + 1  # gripper, source, terminal, linked
+        return capacity * (numbers + marks + SOURCES * _Queue.BYTES)
+
     @property
     def bytes(self) -> int:
         """Memory of the store when full (it is allocated at once)."""
-        arrays = (
-            self._states,
-            self._actions,
-            self._grippers,
-            self._rewards,
-            self._sources,
-            self._terminal,
-            self._linked,
+        return self.bytes_needed(
+            self._capacity, self._state_dim, self._actions.shape[1], self._features.shape[1]
         )
-        return sum(array.nbytes for array in arrays) + SOURCES * 8 * self._capacity
 
     def __len__(self) -> int:
         """Transitions that can be sampled."""
@@ -169,9 +182,9 @@ class ReplayBuffer:
         """Transitions on which ``source`` acted."""
         return self._queues[source].size
 
-    def _write(self, state: Array) -> int:
-        """Puts a state at the next position, over the oldest, and links its predecessor."""
-        slot = self._position
+    def _write(self, state: Array, features: Array | None) -> int:
+        """Puts an observation at the next place, over the oldest, and links its predecessor."""
+        slot = self._serial % self._capacity
         if self._linked[slot]:
             self._linked[slot] = False
             self._queues[self._sources[slot]].pop_oldest()
@@ -180,14 +193,21 @@ class ReplayBuffer:
             self._linked[previous] = True
             self._queues[self._sources[previous]].push(previous)
         self._states[slot] = state
-        self._position = (slot + 1) % self._capacity
+        self._features[slot] = 0 if features is None else features
+        self._serial += 1
         self._open += 1
         return slot
 
     def append(
-        self, state: Array, action: Array, gripper: int, reward: float, source: Source
-    ) -> None:
-        """Adds a step to the open episode, or opens one with it.
+        self,
+        state: Array,
+        action: Array,
+        gripper: int,
+        reward: float,
+        source: Source,
+        features: Array | None = None,
+    ) -> int:
+        """Adds a step to the open episode, or opens one with it; returns its serial number.
 
         Args:
             state: (state_dim,) normalised, before the action.
@@ -195,23 +215,46 @@ class ReplayBuffer:
             gripper: 0 close, 1 stay, 2 open.
             reward: earned by the action.
             source: who acted.
+            features: (feature_dim,) of the images; None: not known yet, zeros.
         """
         with self._lock:
-            slot = self._write(state)
+            slot = self._write(state, features)
             self._actions[slot] = action
             self._grippers[slot] = gripper
             self._rewards[slot] = reward
             self._sources[slot] = source
             self._terminal[slot] = False
+            return self._serial - 1
 
-    def end(self, state: Array, terminal: bool) -> None:
-        """Closes the open episode with its final observation, (state_dim,) normalised."""
+    def end(self, state: Array, terminal: bool, features: Array | None = None) -> int:
+        """Closes the open episode with its final observation; returns its serial number.
+
+        Args:
+            state: (state_dim,) normalised.
+            terminal: whether the last transition ended the task (false on a time-out).
+            features: as in ``append``.
+        """
         with self._lock:
-            if not self._open:
-                return
-            slot = self._write(state)
-            self._terminal[(slot - 1) % self._capacity] = terminal
-            self._open = 0
+            if self._open:
+                slot = self._write(state, features)
+                self._terminal[(slot - 1) % self._capacity] = terminal
+                self._open = 0
+            return self._serial - 1
+
+    def holds(self, serials: Array) -> Array:
+        """Which of the observations (n,) are still there: (n,) bool."""
+        return (serials >= self._serial - self._capacity) & (serials < self._serial)
+
+    def features_of(self, serials: Array) -> Array:
+        """Features (n, feature_dim) float32 of observations that are held."""
+        with self._lock:
+            return self._features[serials % self._capacity].astype(np.float32)
+
+    def replace_features(self, serials: Array, features: Array) -> None:
+        """Gives observations (n,) new features (n, feature_dim), those that are held."""
+        with self._lock:
+            held = self.holds(serials)
+            self._features[serials[held] % self._capacity] = features[held]
 
     def close(self) -> None:
         """Closes an episode that was cut short: its newest state serves as the final one."""
@@ -222,10 +265,11 @@ class ReplayBuffer:
         """Takes the open episode out again."""
         with self._lock:
             for _ in range(min(self._open, self._capacity)):
-                self._position = (self._position - 1) % self._capacity
-                if self._linked[self._position]:
-                    self._linked[self._position] = False
-                    self._queues[self._sources[self._position]].pop_newest()
+                self._serial -= 1
+                slot = self._serial % self._capacity
+                if self._linked[slot]:
+                    self._linked[slot] = False
+                    self._queues[self._sources[slot]].pop_newest()
             self._open = 0
 
     def add_episode(
@@ -277,13 +321,10 @@ class ReplayBuffer:
     def _gather(self, slots: Array) -> None:
         """Fills the batch with the n-step transitions that start at ``slots`` (batch,)."""
         views: Any = self._views
-        for store, out in (
-            (self._states, views.state),
-            (self._actions, views.action),
-            (self._grippers, views.gripper),
-            (self._sources, views.source),
-        ):
-            np.take(store, slots, axis=0, out=out, mode="clip")
+        self._take_state(slots, views.state)
+        np.take(self._actions, slots, axis=0, out=views.action, mode="clip")
+        views.gripper[:] = self._grippers[slots]
+        views.source[:] = self._sources[slots]
         reward, factor = views.reward, views.discount
         reward[:], factor[:] = 0.0, 1.0
         at, active = slots, np.ones(len(slots), bool)
@@ -296,4 +337,19 @@ class ReplayBuffer:
             if self._stop_at_source_change:
                 active &= self._sources[following] == views.source
             at = following
-        np.take(self._states, at, axis=0, out=views.next_state, mode="clip")
+        self._take_state(at, views.next_state)
+
+    def _take_state(self, slots: Array, out: Array) -> None:
+        """Normalised states and features of ``slots`` (batch,) side by side."""
+        out[:, : self._state_dim] = self._states[slots]
+        out[:, self._state_dim :] = self._features[slots]
+
+
+def _check_memory(capacity: int, needed: int) -> None:
+    """Raises UserError where a store of ``needed`` bytes would not fit beside what runs."""
+    available = psutil.virtual_memory().available
+    if needed > 0.9 * available:
+        raise UserError(
+            f"capacity: {capacity} steps need {needed / 1e9:.1f} GB, and {available / 1e9:.1f} GB "
+            f"of memory are free: ask for at most {int(0.9 * available * capacity / needed)}"
+        )

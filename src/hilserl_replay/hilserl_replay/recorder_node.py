@@ -61,7 +61,7 @@ class RecorderNode(Node):
         for device in self.parameters.devices:
             topic = f"teleop/{device}/event"
             self._record(topic, OperatorEvent, RELIABLE, self.recorder.beside)
-        for camera in self.parameters.record_cameras:
+        for camera in filter(None, self.parameters.record_cameras):
             self._record(f"camera/{camera}/policy", Image, SENSOR, self.recorder.image)
         Diagnostics(self, "bags", self._health)
 

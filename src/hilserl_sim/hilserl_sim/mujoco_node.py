@@ -28,7 +28,7 @@ from hilserl_core.parameters import parameter
 from hilserl_core.ros_parameters import declare
 from hilserl_core.step import Phase
 from hilserl_description import koch
-from hilserl_description.scenes import CAMERAS, TASKS
+from hilserl_description.scenes import CAMERAS, SCENES, TASKS
 from hilserl_msgs.msg import Observation, Reward, RunStatus, ServoState
 from hilserl_msgs.srv import Reset
 from hilserl_sim.world import RAMP_PERIOD, REGIONS, SimulationError, World
@@ -51,6 +51,7 @@ class MujocoParameters:
     """Parameters of ``mujoco_node``."""
 
     task: str = parameter("lift_cube", "what the scene is for", choices=TASKS)
+    scene: str = parameter("plain", "how it looks: hilserl_sim.appearance says", choices=SCENES)
     lockstep: bool = parameter(True, "wait for each command, instead of following the wall clock")
     cameras: tuple[str, ...] = parameter((), f"cameras to publish, of: {', '.join(CAMERAS)}")
     image_size: int = parameter(128, "height and width of images, pixels", low=16, high=640)
@@ -72,7 +73,7 @@ class MujocoNode(Node):
                 known = ", ".join(CAMERAS)
                 raise UserError(f"parameter 'cameras': '{camera}' is unknown, choose from: {known}")
         size = self._parameters.image_size
-        self._world = World(self._parameters.task, (size, size))
+        self._world = World(self._parameters.task, (size, size), self._parameters.scene)
         self._stamp = 0
         self._newest_status = 0
         self._demonstrating = False

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from hilserl_core.errors import UserError
 from hilserl_description import koch
 from hilserl_description.scenes import CAMERAS, load_scene
+from hilserl_sim.appearance import Appearance
 from hilserl_sim.tasks import GOALS, Judge
 
 Vector = NDArray[np.float64]
@@ -31,14 +32,18 @@ class SimulationError(RuntimeError):
 class World:
     """A robot and a scene that keep the driver's rules: limits and ramped setpoints."""
 
-    def __init__(self, task: str, image_size: tuple[int, int] = (128, 128)) -> None:
+    def __init__(
+        self, task: str, image_size: tuple[int, int] = (128, 128), scene: str = "plain"
+    ) -> None:
         """
         Args:
             task: one of ``scenes.TASKS``.
             image_size: (height, width) of rendered images, pixels.
+            scene: "plain", or "hard": one that looks different in every episode.
         """
         self.task = task
-        self.model = load_scene(task)
+        self.model = load_scene(task, scene)
+        self._appearance = Appearance(self.model) if scene == "hard" else None
         self.data = mujoco.MjData(self.model)
         self.judge = Judge(task)
         self._image_size = image_size
@@ -63,13 +68,16 @@ class World:
             raise UserError(f"region '{region}' is unknown, choose from: {', '.join(REGIONS)}")
         mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[:6] = self.data.ctrl[:] = self._setpoint[:] = koch.HOME
-        self._place_object(np.random.default_rng(seed), region)
+        rng = np.random.default_rng(seed)
+        place = self._place_object(rng, region)
+        if self._appearance is not None:
+            self._appearance.randomise(rng, place)
         mujoco.mj_forward(self.model, self.data)
         self.judge.reset()
         self.success = False
 
-    def _place_object(self, rng: np.random.Generator, region: str) -> None:
-        """Draws the object's pose."""
+    def _place_object(self, rng: np.random.Generator, region: str) -> Vector:
+        """Draws the object's pose; returns its place (2,) m."""
         low, high = np.array(koch.PATCH_LOW), np.array(koch.PATCH_HIGH)
         if region == "left":
             high[0] = 0.0
@@ -85,6 +93,8 @@ class World:
         else:
             self.data.qpos[6:9] = (*place, 0.015)
             self.data.qpos[9:13] = (np.cos(yaw / 2), 0, 0, np.sin(yaw / 2))
+        result: Vector = place
+        return result
 
     def step(self, command: ArrayLike, seconds: float = koch.CONTROL_PERIOD) -> None:
         """Simulates ``seconds`` with the servos on their way to ``command`` (6,) rad.
