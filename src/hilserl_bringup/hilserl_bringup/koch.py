@@ -189,13 +189,16 @@ def train_nodes(arguments: Train, run: Path) -> tuple[NodeSpec, ...]:
     demonstrations = ""
     if arguments.demonstrations:
         demonstrations = str(_existing("demonstrations", arguments.demonstrations, "episodes"))
-    learner = {
+    learner: dict[str, Any] = {
         "run": str(run),
         "observation": arguments.observation,
         "seed": arguments.seed,
         "demonstrations": demonstrations,
         "algorithm": arguments.algorithm,
     }
+    if arguments.lockstep:
+        # No arm waits in real time, and simulation would leave a nicer process nothing.
+        learner["encoder_niceness"] = 0
     return (
         _recorder(arguments, run),
         NodeSpec(

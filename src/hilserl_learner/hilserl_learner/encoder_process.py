@@ -28,8 +28,6 @@ from hilserl_learner.representation import RepresentationSettings
 from hilserl_policy.encoders import EncoderSpec, make_encoder
 from hilserl_replay.bags import read_episodes
 
-_NICENESS = 10
-"""While the arm moves: what drives it and what learns from it come first."""
 _TELL_EVERY = 10  # updates
 
 
@@ -79,15 +77,15 @@ def _training(settings: dict[str, Any]) -> tuple[EncoderTraining, _Bags]:
     return training, bags
 
 
-def _yield_to_others() -> None:
-    """Lowers this process's priority, for good.
+def _yield_to_others(niceness: int) -> None:
+    """Lowers this process's priority, for good: the arm moves, and what drives it comes first.
 
     Where the kernel shares the processor by session first, niceness counts only within one;
     this process is a session of its own, whose share the second file sets.
     """
-    os.nice(max(0, _NICENESS - os.nice(0)))
+    os.nice(max(0, niceness - os.nice(0)))
     with contextlib.suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(_NICENESS))
+        Path("/proc/self/autogroup").write_text(str(niceness))
 
 
 def _say(*words: object) -> None:
@@ -100,7 +98,7 @@ def _serve(settings: dict[str, Any], requests: Iterator[str]) -> None:
     for line in requests:
         number, updates, alone = (int(word) for word in line.split())
         if not alone:
-            _yield_to_others()
+            _yield_to_others(settings["niceness"])
         for episode in bags.new():
             training.add_episode(episode)
         if not len(training):

@@ -200,6 +200,7 @@ def _encoder_settings(p: LearnerParameters, observation: ObservationSpec) -> dic
         "action_space": p.action_space,
         "spec": dataclasses.asdict(spec),
         "training": dataclasses.asdict(RepresentationSettings()),
+        "niceness": p.encoder_niceness,
         "seed": p.seed,
     }
 

@@ -102,8 +102,11 @@ class LearnerParameters(AlgorithmParameters):
     refresh_updates: int = parameter(
         200, "of the encoder on all frames so far, each time it is refreshed; 0: never", low=0
     )
+    encoder_niceness: int = parameter(
+        10, "of the process that refreshes the encoder while the arm moves", low=0, high=19
+    )
     refresh_seconds: float = parameter(
-        30.0, "wall-clock time between the starts of two refreshes, s", low=0.0, high=1e6
+        10.0, "wall-clock time between the starts of two refreshes, s", low=0.0, high=1e6
     )
     action_space: str = parameter(
         "ee_delta", "what actions mean", choices=("ee_delta", "joint_delta")

@@ -42,7 +42,7 @@ class EncoderProcess:
     Args:
         run: the run's folder.
         settings: what the process is told: run, demonstrations, observation, action_space,
-            spec, training, seed.
+            spec, training, niceness, seed.
     """
 
     def __init__(self, run: Path, settings: dict[str, Any]):

@@ -170,6 +170,8 @@ class Teacher:
         modules = (encoder, self._head, self._decoder)
         learned = [p for module in modules for p in module.parameters() if p.requires_grad]
         self._optimiser = torch.optim.Adam(learned, settings.learning_rate)
+        # Twice as fast; elsewhere it would be emulated.
+        self._half = torch.cpu._is_avx512_bf16_supported()
         self._labels: Labels | None = None
         self._scale = torch.ones(self._targets, self._place_dim)
         self.losses: dict[str, float] = {}
@@ -194,7 +196,7 @@ class Teacher:
         batch.sort()  # what lies near one another on disk is read together
         shifted = random_shift(frames[batch], self._rng, settings.shift)
         clean = self.encoder.normalise(torch.from_numpy(shifted))
-        features = self.encoder(self._recolour(clean))
+        features = self._features(self._recolour(clean))
         noise = torch.randn(features.shape, generator=self._generator)
         features = features + settings.feature_noise * noise
         state = torch.from_numpy(labels.state[batch])
@@ -209,6 +211,12 @@ class Teacher:
         torch.stack(list(losses.values())).sum().backward()
         self._optimiser.step()
         self.losses = {name: float(value.detach()) for name, value in losses.items()}
+
+    def _features(self, images: Tensor) -> Tensor:
+        """The encoder's forward pass, its convolutions in bfloat16 where the processor has it."""
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._half):
+            maps = self.encoder.maps(images)
+        return self.encoder.read([each.float() for each in maps])
 
     def _recolour(self, images: Tensor) -> Tensor:
         """Images under another light: contrast of each, and tint."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -166,7 +166,6 @@ class Encoder(nn.Module):
 
     Args:
         spec: shapes.
-        frozen: makes the trunk of a camera; None: a compact one is trained with the head.
     """
 
     def __init__(self, spec: EncoderSpec):
@@ -196,13 +195,21 @@ class Encoder(nn.Module):
         """Frames (n, cameras, 3, h, w) uint8 as (cameras, n, 3, h, w) float32 about 0."""
         return frames.transpose(0, 1).float().sub_(127.5).mul_(1 / 64)
 
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """What the trunks see in normalised images (cameras, n, 3, h, w), one a camera."""
+        # On a CPU, convolutions whose channels lie together are half as fast again.
+        return [
+            trunk(image.contiguous(memory_format=torch.channels_last))
+            for trunk, image in zip(self.trunks, images, strict=True)
+        ]
+
+    def read(self, maps: Sequence[Tensor]) -> Tensor:
+        """Features (n, feature_dim) of the trunks' maps."""
+        return torch.cat([head(each) for head, each in zip(self.heads, maps, strict=True)], 1)
+
     def forward(self, images: Tensor) -> Tensor:
         """Features (n, feature_dim) of normalised images (cameras, n, 3, h, w)."""
-        parts = [
-            head(trunk(image))
-            for head, trunk, image in zip(self.heads, self.trunks, images, strict=True)
-        ]
-        return torch.cat(parts, 1)
+        return self.read(self.maps(images))
 
     @torch.no_grad()
     def encode(self, frames: NDArray[np.uint8]) -> NDArray[np.float16]:
@@ -247,9 +254,6 @@ def load_encoder(spec: EncoderSpec, tensors: dict[str, NDArray[np.float32]]) -> 
         raise EncoderError(f"encoder weights '{odd[0]}' do not fit {spec}: train again")
     encoder.load_state_dict({name: torch.from_numpy(np.array(v)) for name, v in tensors.items()})
     return encoder
-
-
-Shifted = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 
 def random_shift(

@@ -91,7 +91,7 @@ def encoder_metadata(encoder: Encoder) -> dict[str, str]:
 def encoder_arrays(encoder: Encoder) -> dict[str, NDArray[np.float32]]:
     """An encoder's weights by the names that they have in a file."""
     return {
-        ENCODER_PREFIX + name: np.array(value.detach().numpy(), np.float32)
+        ENCODER_PREFIX + name: np.array(value.detach().numpy(), np.float32, order="C")
         for name, value in encoder.state_dict().items()
     }
 
