@@ -45,11 +45,12 @@ class Adoption:
         """Encodes a few of the observations that came since; returns whether some are left."""
         with self._experience.lock:
             missing = self._missing()[:_AT_ONCE]
-            frames = [self._experience.frames[serial] for serial in missing]
+            kept = [self._experience.frames[serial] for serial in missing]
         if not missing:
             return False
         self._serials.append(np.array(missing, np.int64))
-        self._features.append(self.refresh.encoder.encode(np.stack(frames)))
+        frames, states = (np.stack(part) for part in zip(*kept, strict=True))
+        self._features.append(self.refresh.encoder.encode(frames, states))
         self._done.update(missing)
         return True
 

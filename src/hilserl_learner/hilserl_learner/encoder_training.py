@@ -166,6 +166,7 @@ class EncoderTraining:
 
     def refresh(self) -> Refresh:
         """The encoder as it is now, with the features of all frames."""
-        features = self.encoder.encode(self._frames.array)
+        states = np.concatenate([labels.state for labels in self._labels])
+        features = self.encoder.encode(self._frames.array, states)
         indices = np.array(self._indices, np.int32)
         return Refresh(self.encoder, self.encoder.hash(), tuple(self._keys), indices, features)

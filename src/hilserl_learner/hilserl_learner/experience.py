@@ -37,7 +37,8 @@ class Experience:
     Attributes:
         encoder: the one whose features the buffer holds; None before the first.
         lock: held while steps enter, and by whoever changes encoder and features.
-        frames: of observations that no refresh has covered yet, by serial number.
+        frames: and normalised states of observations that no refresh has covered yet, by
+            serial number.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Experience:
         self.encoder: Encoder | None = None
         self.encoder_hash = ""
         self.lock = threading.RLock()
-        self.frames: dict[int, NDArray[np.uint8]] = {}
+        self.frames: dict[int, tuple[NDArray[np.uint8], NDArray[np.float32]]] = {}
         self._serials: dict[tuple[str, int], dict[int, int]] = {}  # by index in the episode
         self._newest: dict[tuple[str, int], int] = {}  # (run, episode): highest index so far
         self._open: tuple[str, int] | None = None
@@ -131,9 +132,9 @@ class Experience:
             reward += self._gripper_penalty
         self._observation.check_state(step.observation.state)
         state = self._observation.normalise(step.observation.state)
-        features, frame = self._see(step)
+        features, frame = self._see(step, state)
         serial = self.buffer.append(state, arm, choice, reward, step.source, features)
-        self._note(step, serial, frame)
+        self._note(step, serial, frame, state)
         self._recording = step.phase == Phase.RECORD
         self.training_steps += step.phase == Phase.TRAIN
 
@@ -150,9 +151,10 @@ class Experience:
         if step.outcome == Outcome.ABORTED or (recording and step.outcome != Outcome.SUCCESS):
             self._discard((step.run, step.episode))
             return
-        features, frame = self._see(step)
         state = self._observation.normalise(step.observation.state)
-        self._note(step, self.buffer.end(state, step.is_terminal, features), frame)
+        features, frame = self._see(step, state)
+        serial = self.buffer.end(state, step.is_terminal, features)
+        self._note(step, serial, frame, state)
         self.demonstrations += recording
 
     def _cut_short(self) -> None:
@@ -171,7 +173,9 @@ class Experience:
 
     # -- images
 
-    def _see(self, step: Step) -> tuple[NDArray[np.float16] | None, NDArray[np.uint8] | None]:
+    def _see(
+        self, step: Step, state: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float16] | None, NDArray[np.uint8] | None]:
         """A step's features, None before there is an encoder, and its reduced frame."""
         if self._encoder_spec is None:
             return None, None
@@ -195,14 +199,20 @@ class Experience:
                 f"encoder {step.encoder or 'none'}, the learner has {self.encoder_hash}, and it "
                 "has no images to encode anew: give a run that was recorded with its images"
             )
-        return self.encoder.encode(frame[None])[0], frame
+        return self.encoder.encode(frame[None], state[None])[0], frame
 
-    def _note(self, step: Step, serial: int, frame: NDArray[np.uint8] | None) -> None:
+    def _note(
+        self,
+        step: Step,
+        serial: int,
+        frame: NDArray[np.uint8] | None,
+        state: NDArray[np.float32],
+    ) -> None:
         """Remembers where a step's observation lies, for features to come."""
         if self._encoder_spec is not None:
             self._serials.setdefault((step.run, step.episode), {})[step.index] = serial
             if frame is not None:
-                self.frames[serial] = frame
+                self.frames[serial] = (frame, state)
 
     def use(self, encoder: Encoder) -> None:
         """Takes an encoder; what is in the buffer keeps its features."""

@@ -20,13 +20,14 @@ from torch import Tensor, nn
 
 from hilserl_core.spec import ActionSpec, ObservationSpec, gripper_choice
 from hilserl_core.step import Episode, Outcome, Source
-from hilserl_policy.encoders import Encoder, random_shift
+from hilserl_policy.encoders import Encoder, mlp, random_shift
 
 Floats = NDArray[np.float32]
 
 AHEAD = (4, 8)
 """Ticks ahead at which the hand's place is asked for; the gripper's next change and the
 episode's end come on top."""
+TARGETS = len(AHEAD) + 2
 PROGRESS_DISCOUNT = 0.95
 _COARSE = 16  # pixels, height and width of reconstructed images
 _GAIN, _TINT = 0.25, 0.3  # deviations of contrast and of each colour, of normalised images
@@ -64,7 +65,8 @@ class Labels:
         state: (n, state_dim), normalised.
         action: (n, arm_dim); zeros on the last.
         choice: (n,) int64, of the gripper.
-        taught: (n,), 1 where a person chose the action.
+        taught: (n,), 1 where the action is worth imitating: a person chose it, or it led to
+            success.
         future: (n, targets, place_dim), where the hand will be, less where it is.
         foreseen: (n, targets), 1 where that is worth learning: the episode succeeded, or a
             person drove.
@@ -87,16 +89,22 @@ def _place(observation: ObservationSpec) -> slice:
     return observation.slices.get("tool_position", slice(0, observation.state_dim))
 
 
+def future_dim(observation: ObservationSpec) -> int:
+    """Numbers that are foretold of an observation."""
+    place = _place(observation)
+    return TARGETS * (place.stop - place.start)
+
+
 def labels_of(episode: Episode, observation: ObservationSpec, action: ActionSpec) -> Labels:
     """The labels of an episode's observations, the last one included."""
     steps = episode.steps
     n, ticks = len(steps), np.arange(len(steps))
     state = observation.normalise(np.stack([step.observation.state for step in steps]))
     arm, choice = np.zeros((n, action.arm_dim), np.float32), np.ones(n, np.int64)
-    taught = np.zeros(n, np.float32)
+    people = np.zeros(n, np.float32)
     for i, step in enumerate(steps[:-1]):
         arm[i] = step.action[: action.arm_dim]
-        taught[i] = step.source != Source.POLICY
+        people[i] = step.source != Source.POLICY
         if action.gripper:
             choice[i] = gripper_choice(step.action[-1])
     succeeded = np.full(n, episode.outcome == Outcome.SUCCESS, np.float32)
@@ -106,7 +114,9 @@ def labels_of(episode: Episode, observation: ObservationSpec, action: ActionSpec
     future = np.stack([place[at] - place for at in targets], 1)
     # Of what a person did, the near future alone is known to have been meant.
     near = np.array([1.0] * len(AHEAD) + [0.0, 0.0], np.float32)
-    foreseen = np.maximum(succeeded[:, None], taught[:, None] * near)
+    foreseen = np.maximum(succeeded[:, None], people[:, None] * near)
+    taught = np.maximum(succeeded, people)
+    taught[-1] = 0.0  # the last observation is not acted on
     return Labels(
         state=state.astype(np.float32),
         action=arm,
@@ -156,24 +166,25 @@ class Teacher:
         self._arm = action.arm_dim
         self._rng = np.random.default_rng(seed)
         self._generator = torch.Generator().manual_seed(seed)
-        place = _place(observation)
-        self._targets, self._place_dim = len(AHEAD) + 2, place.stop - place.start
-        features, state = encoder.spec.feature_dim, observation.state_dim
-        outputs = self._arm + 3 + 1 + self._targets * self._place_dim
+        self._place_dim = future_dim(observation) // TARGETS
+        seen, state = encoder.spec.seen_dim, observation.state_dim
         images = len(encoder.spec.cameras) * 3 * _COARSE**2
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            self._head = _mlp(features + state, (128, 128), outputs)
-            self._decoder = nn.Sequential(
-                nn.Linear(features, 256), nn.ReLU(), nn.Linear(256, images)
-            )
-        modules = (encoder, self._head, self._decoder)
+            # An encoder without foresight learns from the future all the same.
+            own = 0 if encoder.spec.foresight else future_dim(observation)
+            self._ahead = mlp(seen + state, (128, 128), own) if own else None
+            self._head = mlp(seen + state, (128, 128), self._arm + 3 + 1)
+            self._decoder = nn.Sequential(nn.Linear(seen, 256), nn.ReLU(), nn.Linear(256, images))
+        modules = [encoder, self._head, self._decoder]
+        if self._ahead is not None:
+            modules.append(self._ahead)
         learned = [p for module in modules for p in module.parameters() if p.requires_grad]
         self._optimiser = torch.optim.Adam(learned, settings.learning_rate)
         # Twice as fast; elsewhere it would be emulated.
         self._half = torch.cpu._is_avx512_bf16_supported()
         self._labels: Labels | None = None
-        self._scale = torch.ones(self._targets, self._place_dim)
+        self._scale = torch.ones(TARGETS, self._place_dim)
         self.losses: dict[str, float] = {}
 
     def know(self, labels: Sequence[Labels]) -> None:
@@ -200,10 +211,12 @@ class Teacher:
         noise = torch.randn(features.shape, generator=self._generator)
         features = features + settings.feature_noise * noise
         state = torch.from_numpy(labels.state[batch])
-        out = self._head(torch.cat((features, state), 1))
+        both = torch.cat((features, state), 1)
+        out = self._head(both)
+        told = self._ahead(both) if self._ahead else self.encoder.foretell(features, state)
         losses = {
             "action": settings.action * self._action_loss(out, batch),
-            "future": settings.future * self._future_loss(out, batch),
+            "future": settings.future * self._future_loss(told, batch),
             "progress": settings.progress * self._progress_loss(out, batch),
             "reconstruction": settings.reconstruction * self._picture_loss(features, clean),
         }
@@ -235,11 +248,11 @@ class Teacher:
         logits = out[:, self._arm : self._arm + 3]
         return (share * (error + 0.3 * F.cross_entropy(logits, choice, reduction="none"))).sum()
 
-    def _future_loss(self, out: Tensor, batch: NDArray[np.int64]) -> Tensor:
+    def _future_loss(self, told: Tensor, batch: NDArray[np.int64]) -> Tensor:
         assert self._labels is not None
         foreseen = torch.from_numpy(self._labels.foreseen[batch])
         wanted = torch.from_numpy(self._labels.future[batch]) * self._scale
-        told = out[:, self._arm + 4 :].view(-1, self._targets, self._place_dim)
+        told = told.view(-1, TARGETS, self._place_dim)
         error = F.smooth_l1_loss(told, wanted, reduction="none").mean(2)
         return (foreseen * error).sum() / foreseen.sum().clamp(min=1.0)
 
@@ -255,12 +268,3 @@ class Teacher:
         wanted = coarse.view(cameras, n, -1).transpose(0, 1).flatten(1)
         result: Tensor = (self._decoder(features) - wanted).square().mean()
         return result
-
-
-def _mlp(inputs: int, hidden: Sequence[int], outputs: int) -> nn.Sequential:
-    """Layers with LayerNorm and ReLU, and a linear one at the end."""
-    layers: list[nn.Module] = []
-    for size in hidden:
-        layers += [nn.Linear(inputs, size), nn.LayerNorm(size), nn.ReLU()]
-        inputs = size
-    return nn.Sequential(*layers, nn.Linear(inputs, outputs))

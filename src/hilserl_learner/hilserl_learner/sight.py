@@ -9,6 +9,7 @@ from hilserl_learner.adoption import Adoption
 from hilserl_learner.experience import Experience
 from hilserl_learner.parameters import LearnerParameters
 from hilserl_learner.refresh import Refresher
+from hilserl_learner.representation import future_dim
 from hilserl_learner.sac import State
 from hilserl_policy.encoders import EncoderSpec
 
@@ -21,7 +22,7 @@ def encoder_spec(p: LearnerParameters, observation: ObservationSpec) -> EncoderS
     """
     if not observation.images:
         return None
-    return EncoderSpec.of(observation, keypoints=p.keypoints)
+    return EncoderSpec.of(observation, keypoints=p.keypoints, foresight=future_dim(observation))
 
 
 class Sight:

@@ -25,7 +25,7 @@ OBSERVATION = ObservationSpec(
     (ImageField("front", 16, 16),),
 )
 ACTION = ActionSpec("ee_delta", ("x", "gripper"), (0.01, 1.0))
-SPEC = EncoderSpec.of(OBSERVATION, keypoints=3)
+SPEC = EncoderSpec.of(OBSERVATION, keypoints=3, foresight=2)
 FIRST, SECOND = make_encoder(SPEC, 1), make_encoder(SPEC, 2)
 
 
@@ -47,7 +47,8 @@ def steps(number: int, length: int = 5, encoder: Encoder | None = None) -> list[
             spec=run_spec_hash(OBSERVATION, ACTION),
         )
         if encoder is not None:
-            features = encoder.encode(encoder.prepare(observation)[None])[0]
+            state = OBSERVATION.normalise(observation.state)
+            features = encoder.encode(encoder.prepare(observation)[None], state[None])[0]
             step = replace(step, features=features.tobytes(), encoder=encoder.hash())
         result.append(step)
     end = {"action": np.zeros(0, np.float32), "is_last": True, "outcome": Outcome.TIMEOUT}
@@ -56,13 +57,15 @@ def steps(number: int, length: int = 5, encoder: Encoder | None = None) -> list[
 
 
 def refresh_of(encoder: Encoder, *episodes: list[Step]) -> Refresh:
-    frames = [encoder.prepare(step.observation) for episode in episodes for step in episode]
+    observations = [step.observation for episode in episodes for step in episode]
+    frames = np.stack([encoder.prepare(observation) for observation in observations])
+    states = np.stack([OBSERVATION.normalise(observation.state) for observation in observations])
     return Refresh(
         encoder,
         encoder.hash(),
         tuple(("r", episode[0].episode, len(episode)) for episode in episodes),
         np.array([step.index for episode in episodes for step in episode], np.int32),
-        encoder.encode(np.stack(frames)),
+        encoder.encode(frames, states),
     )
 
 
@@ -111,7 +114,7 @@ def test_what_came_while_the_encoder_was_trained_is_encoded_too(experience):
 
 def test_features_of_the_current_encoder_are_taken_as_they_come(experience):
     experience.use(FIRST)
-    marked = [replace(s, features=np.full(6, 0.5, "<f2").tobytes()) for s in steps(0, 5, FIRST)]
+    marked = [replace(s, features=np.full(8, 0.5, "<f2").tobytes()) for s in steps(0, 5, FIRST)]
     add(experience, marked)
     assert (features(experience, 6) == 0.5).all()
 
@@ -132,7 +135,7 @@ def test_features_of_another_encoder_without_images_are_refused(experience):
 
 def test_features_of_the_wrong_size_are_refused(experience):
     experience.use(FIRST)
-    with pytest.raises(UserError, match="2 features.*makes 6"):
+    with pytest.raises(UserError, match=r"2 features.*makes 8"):
         experience.add(replace(steps(0, 5, FIRST)[0], features=b"abcd"))
 
 

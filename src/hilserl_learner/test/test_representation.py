@@ -10,7 +10,7 @@ import pytest
 from hilserl_core.spec import ActionSpec, Field, ImageField, ObservationSpec
 from hilserl_core.step import Episode, Observation, Outcome, Source, Step
 from hilserl_learner.encoder_training import EncoderTraining, read_refresh, write_refresh
-from hilserl_learner.representation import AHEAD, RepresentationSettings, labels_of
+from hilserl_learner.representation import AHEAD, RepresentationSettings, future_dim, labels_of
 from hilserl_policy.encoders import EncoderSpec, make_encoder
 
 OBSERVATION = ObservationSpec(
@@ -72,9 +72,11 @@ def test_a_success_is_all_foreseen_and_a_failure_only_where_a_person_drove():
     np.testing.assert_array_equal(helped.foreseen[0], [1, 1, 0, 0])
 
 
-def test_only_what_people_did_is_to_be_imitated():
-    assert not labels_of(episode(), OBSERVATION, ACTION).taught.any()
-    labels = labels_of(episode(source=Source.HUMAN), OBSERVATION, ACTION)
+def test_what_people_did_and_what_succeeded_is_to_be_imitated():
+    failed = {"outcome": Outcome.TIMEOUT}
+    assert not labels_of(episode(**failed), OBSERVATION, ACTION).taught.any()
+    assert labels_of(episode(), OBSERVATION, ACTION).taught[:-1].all()
+    labels = labels_of(episode(source=Source.HUMAN, **failed), OBSERVATION, ACTION)
     assert labels.taught[:-1].all()
     assert not labels.taught[-1]  # the last observation was not acted on
     assert labels.choice.tolist() == [1] * 7 + [0] + [1] * 5
@@ -88,7 +90,7 @@ def test_progress_grows_to_one():
 
 @pytest.fixture
 def training(tmp_path) -> EncoderTraining:
-    spec = EncoderSpec.of(OBSERVATION, keypoints=4, reduce=1)
+    spec = EncoderSpec.of(OBSERVATION, keypoints=4, reduce=1, foresight=future_dim(OBSERVATION))
     settings = RepresentationSettings(batch_size=16, shift=0, learning_rate=3e-3)
     result = EncoderTraining(make_encoder(spec), OBSERVATION, ACTION, settings, tmp_path)
     for number, goal in enumerate((2, 5, 8, 11, 14)):
@@ -108,7 +110,7 @@ def test_the_encoder_learns_what_the_action_depends_on(training):
 def test_a_refresh_covers_every_frame_and_survives_the_disk(training, tmp_path):
     refresh = training.refresh()
     assert refresh.keys == tuple(("r", number, 13) for number in range(5))
-    assert refresh.features.shape == (65, 8)
+    assert refresh.features.shape == (65, 12)
     path = tmp_path / "000001.safetensors"
     write_refresh(path, refresh)
     read = read_refresh(path)
@@ -118,8 +120,9 @@ def test_a_refresh_covers_every_frame_and_survives_the_disk(training, tmp_path):
     np.testing.assert_array_equal(read.indices, refresh.indices)
 
 
-def test_frames_of_the_same_column_make_the_same_features(training):
-    features = training.refresh().features.reshape(5, 13, -1)
+def test_what_is_seen_depends_on_the_frame_alone(training):
+    seen = training.encoder.spec.seen_dim
+    features = training.refresh().features.reshape(5, 13, -1)[..., :seen]
     np.testing.assert_array_equal(features, features[:, :1].repeat(13, 1))
 
 

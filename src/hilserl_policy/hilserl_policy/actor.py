@@ -130,7 +130,8 @@ class Actor:
             return Proposal(np.zeros(self._action.dim, np.float32))
         state, features = self._observation.normalise(observation.state), b""
         if policy.encoder is not None:
-            encoded = policy.encoder.encode(policy.encoder.prepare(observation)[None])[0]
+            frame = policy.encoder.prepare(observation)
+            encoded = policy.encoder.encode(frame[None], state[None])[0]
             state = np.concatenate((state, encoded.astype(np.float32)))
             features = encoded.astype("<f2").tobytes()
         deterministic = not self._explore or self._phase in (Phase.EVALUATE, Phase.RUN)

@@ -36,6 +36,7 @@ from hilserl_core.step import Observation
 ENCODERS = ("learned", "end_to_end", "pretrained")
 HEADS = ("spatial_softmax", "projection", "spatial_embeddings")
 _BATCH = 256  # frames encoded at once
+_FAR = 3.0  # deviations beyond which nothing is foretold
 
 
 class EncoderError(UserError):
@@ -53,6 +54,8 @@ class EncoderSpec:
         head: what makes features of the trunk's maps, one of ``HEADS``.
         keypoints: of each camera under a spatial softmax; half the features otherwise.
         reduce: images are averaged down by this factor first.
+        state_dim: numbers in the normalised state that comes with the images.
+        foresight: numbers that the encoder foretells of images and state together.
     """
 
     cameras: tuple[str, ...]
@@ -62,6 +65,8 @@ class EncoderSpec:
     head: str = "spatial_softmax"
     keypoints: int = 16
     reduce: int = 2
+    state_dim: int = 0
+    foresight: int = 0
 
     @property
     def frame_shape(self) -> tuple[int, int, int, int]:
@@ -69,9 +74,14 @@ class EncoderSpec:
         return (len(self.cameras), 3, self.height // self.reduce, self.width // self.reduce)
 
     @property
-    def feature_dim(self) -> int:
-        """Numbers in the features of all cameras together."""
+    def seen_dim(self) -> int:
+        """Numbers that the cameras' heads make of the images alone."""
         return 2 * self.keypoints * len(self.cameras)
+
+    @property
+    def feature_dim(self) -> int:
+        """Numbers in the features of an observation."""
+        return self.seen_dim + self.foresight
 
     @classmethod
     def of(cls, observation: ObservationSpec, **settings: Any) -> EncoderSpec:
@@ -85,7 +95,7 @@ class EncoderSpec:
             raise EncoderError(f"policy images of one size are needed, these have {sorted(sizes)}")
         ((height, width),) = sizes
         cameras = tuple(image.name for image in observation.images)
-        spec = cls(cameras, height, width, **settings)
+        spec = cls(cameras, height, width, state_dim=observation.state_dim, **settings)
         if height % (4 * spec.reduce) or width % (4 * spec.reduce):
             raise EncoderError(
                 f"policy images of {width} x {height} do not divide by {4 * spec.reduce}: "
@@ -161,8 +171,21 @@ class SpatialSoftmax(nn.Module):
         return (weights @ self.places).flatten(1)
 
 
+def mlp(inputs: int, hidden: Sequence[int], outputs: int) -> nn.Sequential:
+    """Layers with LayerNorm and ReLU, and a linear one at the end."""
+    layers: list[nn.Module] = []
+    for size in hidden:
+        layers += [nn.Linear(inputs, size), nn.LayerNorm(size), nn.ReLU()]
+        inputs = size
+    return nn.Sequential(*layers, nn.Linear(inputs, outputs))
+
+
 class Encoder(nn.Module):
-    """A trunk and a head for each camera.
+    """A trunk and a head for each camera, and foresight over them all.
+
+    What the cameras show says where things are in their pictures; with the joints' angles
+    that is where they are for the hand. The encoder learns this from far more frames and
+    updates than the actor has when it starts, so it hands on what it foretells as well.
 
     Args:
         spec: shapes.
@@ -175,6 +198,9 @@ class Encoder(nn.Module):
         cameras = range(len(spec.cameras))
         self.trunks = nn.ModuleList(CompactTrunk(spec.keypoints) for _ in cameras)
         self.heads = nn.ModuleList(SpatialSoftmax(height // 4, width // 4) for _ in cameras)
+        self.ahead: nn.Module | None = None
+        if spec.foresight:
+            self.ahead = mlp(spec.seen_dim + spec.state_dim, (128, 128), spec.foresight)
 
     def prepare(self, observation: Observation) -> NDArray[np.uint8]:
         """The frame of an observation, ``spec.frame_shape``.
@@ -204,18 +230,35 @@ class Encoder(nn.Module):
         ]
 
     def read(self, maps: Sequence[Tensor]) -> Tensor:
-        """Features (n, feature_dim) of the trunks' maps."""
+        """What is seen, (n, seen_dim), in the trunks' maps."""
         return torch.cat([head(each) for head, each in zip(self.heads, maps, strict=True)], 1)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Features (n, feature_dim) of normalised images (cameras, n, 3, h, w)."""
-        return self.read(self.maps(images))
+    def foretell(self, seen: Tensor, state: Tensor) -> Tensor:
+        """(n, foresight), of unit size, from (n, seen_dim) and normalised states (n, state_dim)."""
+        assert self.ahead is not None
+        result: Tensor = self.ahead(torch.cat((seen, state), 1))
+        return result
+
+    def forward(self, images: Tensor, state: Tensor) -> Tensor:
+        """Features (n, feature_dim) of normalised images (cameras, n, 3, h, w) and states."""
+        seen = self.read(self.maps(images))
+        if self.ahead is None:
+            return seen
+        return torch.cat((seen, self.foretell(seen, state).clamp(-_FAR, _FAR)), 1)
 
     @torch.no_grad()
-    def encode(self, frames: NDArray[np.uint8]) -> NDArray[np.float16]:
-        """Features (n, feature_dim) of frames (n, cameras, 3, h, w), as they are stored."""
+    def encode(self, frames: NDArray[np.uint8], states: NDArray[np.float32]) -> NDArray[np.float16]:
+        """Features (n, feature_dim) as they are stored.
+
+        Args:
+            frames: (n, cameras, 3, h, w).
+            states: (n, state_dim), normalised.
+        """
         parts = [
-            self(self.normalise(torch.from_numpy(frames[start : start + _BATCH])))
+            self(
+                self.normalise(torch.from_numpy(frames[start : start + _BATCH])),
+                torch.from_numpy(states[start : start + _BATCH]),
+            )
             for start in range(0, len(frames), _BATCH)
         ]
         if not parts:

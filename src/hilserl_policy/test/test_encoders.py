@@ -18,7 +18,7 @@ from hilserl_policy.encoders import (
     reduce_images,
 )
 
-SPEC = EncoderSpec(("front", "wrist"), 32, 32, keypoints=4)
+SPEC = EncoderSpec(("front", "wrist"), 32, 32, keypoints=4, state_dim=2, foresight=3)
 STATE = np.zeros(2, np.float32)
 
 
@@ -50,10 +50,13 @@ def test_a_keypoint_lies_where_its_map_peaks():
 def test_features_do_not_depend_on_what_else_is_encoded():
     encoder = make_encoder(SPEC)
     frames = np.stack([reduce_images(images(seed), SPEC.reduce) for seed in range(300)])
-    together = encoder.encode(frames)
+    states = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32)
+    together = encoder.encode(frames, states)
     assert together.shape == (300, SPEC.feature_dim)
     assert together.dtype == np.float16
-    alone = np.concatenate([encoder.encode(frames[i : i + 1]) for i in (0, 7, 299)])
+    alone = np.concatenate(
+        [encoder.encode(frames[i : i + 1], states[i : i + 1]) for i in (0, 7, 299)]
+    )
     np.testing.assert_allclose(alone, together[[0, 7, 299]], atol=2e-3)
 
 

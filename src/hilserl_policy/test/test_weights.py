@@ -59,7 +59,8 @@ def test_a_number_that_is_not_finite_is_refused():
     assert "out.bias" in _refused(encode(bad, ARCHITECTURE, "spec", 1), "spec")
 
 
-ENCODER = make_encoder(EncoderSpec(("front", "wrist"), 32, 32, keypoints=4), seed=3)
+ENCODER = make_encoder(EncoderSpec(("front", "wrist"), 32, 32, keypoints=4, state_dim=2), seed=3)
+STATES = np.zeros((3, 2), np.float32)
 FRAMES = np.random.default_rng(0).integers(0, 256, (3, *ENCODER.spec.frame_shape), np.uint8)
 
 
@@ -67,7 +68,9 @@ def test_the_encoder_travels_with_the_actor():
     policy = decode(encode(PARAMETERS, ARCHITECTURE, "spec", 7, ENCODER), "spec")
     assert policy.encoder_hash == ENCODER.hash()
     assert policy.encoder.spec == ENCODER.spec
-    np.testing.assert_array_equal(policy.encoder.encode(FRAMES), ENCODER.encode(FRAMES))
+    np.testing.assert_array_equal(
+        policy.encoder.encode(FRAMES, STATES), ENCODER.encode(FRAMES, STATES)
+    )
 
 
 def test_an_encoder_that_is_known_is_not_built_again():
