@@ -12,6 +12,7 @@ import torch
 from hilserl_core.spec import ActionSpec, ObservationSpec
 from hilserl_core.step import Phase, Source
 from hilserl_learner import checkpoint
+from hilserl_learner.acceleration import device_of
 from hilserl_learner.experience import Experience
 from hilserl_learner.parameters import LearnerParameters
 from hilserl_learner.sac import ACTOR_METRICS, CRITIC_METRICS, Sac
@@ -57,7 +58,7 @@ class Learner:
             observation.state_dim, action.arm_dim, action.gripper, p.hidden, p.activation
         )
         self.parameters = p
-        self.sac = Sac(architecture, p, p.seed)
+        self.sac = Sac(architecture, p, p.seed, device_of(p.device))
         self.buffer = ReplayBuffer(
             p.capacity,
             observation.state_dim,
@@ -190,7 +191,7 @@ class Learner:
     def _publish(self) -> None:
         self.version += 1
         data = encode(
-            self.sac.state.actor.parameters,
+            {name: value.cpu() for name, value in self.sac.state.actor.parameters.items()},
             self.sac.architecture,
             self.experience.spec,
             self.version,
@@ -205,5 +206,5 @@ class Learner:
     def metrics(self) -> dict[str, float]:
         """How the last updates went."""
         names = (*CRITIC_METRICS, *ACTOR_METRICS)
-        values = torch.cat((self._critic, self._actor)).tolist()
+        values = torch.cat((self._critic.cpu(), self._actor.cpu())).tolist()
         return dict(zip(names, values, strict=True))
