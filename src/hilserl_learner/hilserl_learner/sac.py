@@ -192,7 +192,7 @@ class Sac:
         alpha = F.softplus(state.temperature.parameters["raw"])
         bound = None
         if state.restraint is not None:
-            bound = silri.bound(state.restraint, batch.state, arch)
+            bound = silri.bound(state.restraint, batch, _people(batch), arch)
 
         def loss(parameters: Parameters) -> tuple[Tensor, tuple[Tensor, ...]]:
             policy = actor_forward(parameters, batch.state, arch)

@@ -104,10 +104,18 @@ class Bound(NamedTuple):
     multiplier: Tensor
 
 
-def bound(restraint: Restraint, state: Tensor, architecture: Architecture) -> Bound:
-    """The bound at normalised states (batch, state_dim)."""
-    arm, _ = people_at(restraint.people.parameters, state, architecture)
-    return Bound(arm, multiplier_at(restraint.multiplier.parameters, state, architecture))
+def bound(restraint: Restraint, batch: Batch, share: Tensor, architecture: Architecture) -> Bound:
+    """The bound at a batch's states; none where nobody has shown anything.
+
+    Args:
+        restraint: what is learned of people.
+        batch: with the states.
+        share: (batch,), each step's share of people's steps; all 0 without any.
+        architecture: the actor's.
+    """
+    arm, _ = people_at(restraint.people.parameters, batch.state, architecture)
+    multiplier = multiplier_at(restraint.multiplier.parameters, batch.state, architecture)
+    return Bound(arm, multiplier * share.sum())
 
 
 def restrained(value: Tensor, arm: Tensor, bound: Bound) -> Tensor:
