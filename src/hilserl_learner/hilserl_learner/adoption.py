@@ -91,7 +91,10 @@ class Adoption:
         at = buffer.rng.choice(held, min(_SAMPLE, len(held)), replace=False)
         old, new = buffer.features_of(serials[at]), features[at].astype(np.float32)
         matrix, offset, explained = fit(old, new)
-        for network in (state.actor.parameters, state.critic.parameters, state.target):
+        networks = [state.actor.parameters, state.critic.parameters, state.target]
+        if state.restraint is not None:
+            networks += [part.parameters for part in state.restraint]
+        for network in networks:
             rebase(network, slice(state_dim, state_dim + len(matrix)), matrix, offset)
         return explained
 
@@ -132,5 +135,5 @@ def rebase(
     """
     weight, bias = network["0.weight"], network["0.bias"]
     reading = weight[:, rows].clone()
-    bias += torch.from_numpy(offset)[None, None] @ reading
-    weight[:, rows] = torch.from_numpy(matrix)[None] @ reading
+    bias += torch.from_numpy(offset).to(weight.device)[None, None] @ reading
+    weight[:, rows] = torch.from_numpy(matrix).to(weight.device)[None] @ reading

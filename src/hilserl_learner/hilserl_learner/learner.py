@@ -12,6 +12,7 @@ import torch
 from hilserl_core.spec import ActionSpec, ObservationSpec
 from hilserl_core.step import Phase, Source
 from hilserl_learner import checkpoint
+from hilserl_learner.acceleration import device_of
 from hilserl_learner.experience import Experience
 from hilserl_learner.parameters import LearnerParameters
 from hilserl_learner.refresh import Refresher
@@ -67,7 +68,7 @@ class Learner:
             p.activation,
         )
         self.parameters = p
-        self.sac = Sac(architecture, p, p.seed)
+        self.sac = Sac(architecture, p, p.seed, device_of(p.device))
         self.buffer = ReplayBuffer(
             p.capacity,
             observation.state_dim,
@@ -241,7 +242,7 @@ class Learner:
     def _publish(self) -> None:
         self.version += 1
         data = encode(
-            self.sac.state.actor.parameters,
+            {name: value.cpu() for name, value in self.sac.state.actor.parameters.items()},
             self.sac.architecture,
             self.experience.spec,
             self.version,
@@ -257,6 +258,6 @@ class Learner:
     def metrics(self) -> dict[str, float]:
         """How the last updates went."""
         names = (*CRITIC_METRICS, *ACTOR_METRICS)
-        values = torch.cat((self._critic, self._actor)).tolist()
+        values = torch.cat((self._critic.cpu(), self._actor.cpu())).tolist()
         result = dict(zip(names, values, strict=True))
         return {**result, **self.sight.metrics()} if self.sight is not None else result

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hilserl_core.parameters import parameter
 from hilserl_core.run import ALGORITHMS
 from hilserl_description.koch import OBSERVATIONS
+from hilserl_learner.acceleration import DEVICES
 from hilserl_policy.encoders import ENCODERS
 from hilserl_policy.networks import ACTIVATIONS
 
@@ -81,6 +82,12 @@ class AlgorithmParameters:
         0.07, "that weight at first, with SiLRI", low=1e-4, high=100.0
     )
     multiplier_learning_rate: float = parameter(3e-6, "of that weight (Adam)", low=0.0)
+    device: str = parameter(
+        "auto", "where updates are computed; auto: a GPU where there is one", choices=DEVICES
+    )
+    compile: bool = parameter(
+        False, "compile the updates first (torch.compile): minutes, and no gain on a CPU"
+    )
     critic_warmup: int = parameter(500, "critic-only updates before the actor follows", low=0)
     critic_updates_per_actor: int = parameter(2, "critic updates for one of the actor", low=1)
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from hilserl_core.step import Source
 from hilserl_learner import silri
+from hilserl_learner.acceleration import accelerate
 from hilserl_learner.optimise import Trained, adam, descend
 from hilserl_learner.parameters import AlgorithmParameters
 from hilserl_policy.networks import (
@@ -54,7 +55,7 @@ def _taken(values: Tensor, gripper: Tensor) -> Tensor:
     """Of (..., choices, batch), the row of each sample's gripper choice: (..., batch)."""
     if values.shape[-2] == 1:  # no gripper
         return values[..., 0, :]
-    choices = torch.arange(values.shape[-2])[:, None]
+    choices = torch.arange(values.shape[-2], device=values.device)[:, None]
     # A sum over three rows instead of a gather: its gradient is a product, not a scatter.
     return (values * (choices == gripper)).sum(-2)
 
@@ -72,12 +73,30 @@ class Sac:
         architecture: of actor and critics.
         settings: everything else.
         seed: of the networks' first parameters and of the noise.
+        device: where it learns.
     """
 
-    def __init__(self, architecture: Architecture, settings: AlgorithmParameters, seed: int = 0):
+    def __init__(
+        self,
+        architecture: Architecture,
+        settings: AlgorithmParameters,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+    ):
         self.architecture = architecture
         self.settings = settings
-        self.generator = torch.Generator().manual_seed(seed)
+        self.device = torch.device(device)
+        self.generator = torch.Generator(self.device).manual_seed(seed)
+        with self.device:
+            self._allocate()
+        compiled = settings.compile
+        self._critic_step = accelerate(self.critic_step, compiled, self.device)
+        self._actor_step = accelerate(self.actor_step, compiled, self.device)
+        self._cloning_step = accelerate(self.cloning_step, compiled, self.device)
+
+    def _allocate(self) -> None:
+        """Makes the first state, and memory for what chance decides in an update."""
+        architecture, settings = self.architecture, self.settings
         actor = init_actor(architecture, settings.initial_std, self.generator)
         critic = init_critics(architecture, settings.critics, self.generator)
         raw = torch.full((2,), math.log(math.expm1(settings.initial_temperature)))
@@ -173,7 +192,7 @@ class Sac:
         alpha = F.softplus(state.temperature.parameters["raw"])
         bound = None
         if state.restraint is not None:
-            bound = silri.bound(state.restraint, batch.state, arch)
+            bound = silri.bound(state.restraint, batch, _people(batch), arch)
 
         def loss(parameters: Parameters) -> tuple[Tensor, tuple[Tensor, ...]]:
             policy = actor_forward(parameters, batch.state, arch)
@@ -293,16 +312,16 @@ class Sac:
         settings = self.settings
         self._noise.normal_(generator=self.generator)
         if settings.target_subset < settings.critics:
-            order = torch.randperm(settings.critics, generator=self.generator)
+            order = torch.randperm(settings.critics, generator=self.generator, device=self.device)
             self._subset.copy_(order[: settings.target_subset])
         masks = self._draw(self._target_dropout), self._draw(self._dropout)
-        return self.critic_step(self.state, batch, self._noise, self._subset, *masks)
+        return self._critic_step(self.state, batch, self._noise, self._subset, *masks)
 
     @torch.no_grad()
     def actor_update(self, batch: Batch) -> Tensor:
         """One update of actor and temperatures; returns ACTOR_METRICS as a tensor."""
         self._noise.normal_(generator=self.generator)
-        return self.actor_step(self.state, batch, self._noise, self._draw(self._dropout))
+        return self._actor_step(self.state, batch, self._noise, self._draw(self._dropout))
 
     @torch.no_grad()
     def update(self, batch: Batch) -> Tensor:
@@ -312,4 +331,4 @@ class Sac:
     @torch.no_grad()
     def cloning_update(self, batch: Batch) -> Tensor:
         """One update of the actor by behaviour cloning; returns its loss, (1,)."""
-        return self.cloning_step(self.state, batch)
+        return self._cloning_step(self.state, batch)

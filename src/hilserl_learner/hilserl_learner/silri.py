@@ -14,8 +14,7 @@ the action. One multiplier l(s) >= 0 a state turns the bound into a trade:
     people       E_(s, a) [ -log b(a | s) ]   over people's steps
 
 l is a network with a softplus behind it that starts the same everywhere and learns 100 times
-more slowly than the others, because nothing bounds it from above; c is 0.1, and kappa 1 as in
-the published code.
+more slowly than the others, because nothing bounds it from above; c is 0.1, and kappa is 1.
 
 Chosen here: -Q is SAC's, the entropy in it; the gripper, a choice without a distance, keeps
 the fixed weight of its cross-entropy; b is a Gaussian that the tanh does not bend, since
@@ -104,10 +103,18 @@ class Bound(NamedTuple):
     multiplier: Tensor
 
 
-def bound(restraint: Restraint, state: Tensor, architecture: Architecture) -> Bound:
-    """The bound at normalised states (batch, state_dim)."""
-    arm, _ = people_at(restraint.people.parameters, state, architecture)
-    return Bound(arm, multiplier_at(restraint.multiplier.parameters, state, architecture))
+def bound(restraint: Restraint, batch: Batch, share: Tensor, architecture: Architecture) -> Bound:
+    """The bound at a batch's states; none where nobody has shown anything.
+
+    Args:
+        restraint: what is learned of people.
+        batch: with the states.
+        share: (batch,), each step's share of people's steps; all 0 without any.
+        architecture: the actor's.
+    """
+    arm, _ = people_at(restraint.people.parameters, batch.state, architecture)
+    multiplier = multiplier_at(restraint.multiplier.parameters, batch.state, architecture)
+    return Bound(arm, multiplier * share.sum())
 
 
 def restrained(value: Tensor, arm: Tensor, bound: Bound) -> Tensor:

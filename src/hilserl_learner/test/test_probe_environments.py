@@ -24,7 +24,7 @@ SETTINGS = AlgorithmParameters(
 CLOSE, STAY = 0, 1
 
 
-def _learner(n_step: int = 1, **changes: float) -> tuple[Sac, ReplayBuffer]:
+def _learner(n_step: int = 1, **changes: object) -> tuple[Sac, ReplayBuffer]:
     buffer = ReplayBuffer(4000, 1, 1, batch_size=64, n_step=n_step, discount=SETTINGS.discount)
     return Sac(Architecture(1, 1, True, (32, 32)), replace(SETTINGS, **changes)), buffer
 
@@ -104,7 +104,10 @@ def test_a_time_out_is_bootstrapped_through(rng):
     assert _q(sac, 1, 0.0) == pytest.approx(1 / (1 - SETTINGS.discount), abs=0.2)
 
 
-@pytest.mark.parametrize("changes", [{}, {"dropout": 0.02, "gradient_limit": 1.0}])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"dropout": 0.02, "gradient_limit": 1.0}, {"cloning": "silri", "initial_multiplier": 5.0}],
+)
 def test_a_reward_by_action_is_acted_on(rng, changes):
     sac, buffer = _learner(**changes)
     for _ in range(500):

@@ -86,9 +86,9 @@ def _mlp_init(
 
 
 @cache
-def _repeated(value: float, size: int, dtype: torch.dtype) -> Tensor:
+def _repeated(value: float, size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """(size,), to be read only."""
-    return torch.full((size,), value, dtype=dtype)
+    return torch.full((size,), value, dtype=dtype, device=device)
 
 
 def _normalise_and_activate(x: Tensor, activation: str) -> tuple[Tensor, Tensor, Tensor]:
@@ -98,8 +98,8 @@ def _normalise_and_activate(x: Tensor, activation: str) -> tuple[Tensor, Tensor,
     take its vectorised path, in half the time, and doubles what the tanh needs doubled.
     """
     size = x.shape[-1]
-    scale = _repeated(2.0 if activation == "tanh" else 1.0, size, x.dtype)
-    shift = _repeated(0.0, size, x.dtype)
+    scale = _repeated(2.0 if activation == "tanh" else 1.0, size, x.dtype, x.device)
+    shift = _repeated(0.0, size, x.dtype, x.device)
     normal, mean, inverse = torch.native_layer_norm(x, (size,), scale, shift, LAYER_NORM_EPSILON)
     if activation == "relu":
         return normal.relu_(), mean, inverse
