@@ -12,7 +12,7 @@ from hilserl_core.errors import UserError
 from hilserl_core.parameters import parameter
 
 # The scenes' tasks, again: importing them would load a physics engine to print a help text.
-TASKS = ("reach", "lift_cube", "push_cube", "pick_place")
+TASKS = ("reach", "lift_cube", "push_cube", "pick_place", "insert_peg")
 
 
 @dataclass(frozen=True)

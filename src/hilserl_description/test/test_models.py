@@ -80,6 +80,22 @@ def test_scene_has_the_arm_of_the_joint_table(task):
     assert model.body("object").id > 0
 
 
+def test_the_pegs_clearance_is_two_millimetres_in_both_directions():
+    model = scenes.load_scene("insert_peg")
+
+    def inner_face(wall: str, axis: int) -> float:
+        geom = model.geom(wall)
+        return abs(geom.pos[axis]) - geom.size[axis]
+
+    shaft, head = model.geom("shaft"), model.geom("head")
+    for axis, walls in enumerate((("wall_left", "wall_right"), ("wall_near", "wall_far"))):
+        hole = sum(inner_face(wall, axis) for wall in walls)
+        assert hole - 2 * shaft.size[0] == pytest.approx(0.002)
+    # The table stops the tip before the head meets the socket.
+    depth = 2 * model.geom("wall_left").size[2]
+    assert head.pos[2] - head.size[2] > depth > 0.015
+
+
 @pytest.mark.parametrize("camera", scenes.CAMERAS)
 def test_cameras_see_something(camera):
     model = scenes.load_scene("lift_cube")
