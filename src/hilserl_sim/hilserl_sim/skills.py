@@ -278,7 +278,8 @@ class InsertPeg(Skill):
     _RIM = 0.003  # m about that edge: neither in the hole nor clear of it
     _ALIGNED = 0.0025  # m beside the hole's axis, from where the way down begins
     _PATIENCE = 3  # ticks on the rim without getting deeper, before another try
-    _PRESS = 0.004  # m by which the command leads the tool on the way down
+    _FEEL = 0.004  # m by which the command leads the tool down to the rim
+    _PRESS = 0.008  # m by which it does in the hole
     _UNSURE = 0.0005  # m, standard deviation of where even the best aim at
 
     def plan(self, hand: Hand) -> Iterator[Move]:
@@ -339,7 +340,8 @@ class InsertPeg(Skill):
             stuck = 0 if moving or done else stuck + 1
             way += np.append(aim * (depth < self._RIM), -self._DEPTH)
             # The further the command leads the arm, the harder it presses.
-            way = np.clip(way, -self._PRESS, self._PRESS)
+            press = self._PRESS if depth > self._RIM else self._FEEL
+            way = np.clip(way, -press, press)
             yield Move(hand.sight.tool_position + way, CLOSE, wander=0.2)
 
 
