@@ -358,7 +358,7 @@ def skill_of(task: str) -> Skill:
     """What a person knows of a task.
 
     Raises:
-        UserError: nothing.
+        UserError: the person does not know it.
     """
     if task not in _SKILLS:
         raise UserError(
