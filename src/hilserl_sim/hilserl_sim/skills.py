@@ -252,13 +252,11 @@ class PickPlace(Grasp):
             lifting = left > 0.03 and sight.height < 0.015
             place = sight.tool_position[:2] + (0.0 if lifting else way)
             down = left < self._NEAR
-            care = hand.style.care if down else 1.0
-            yield Move(np.append(place, self._SET_DOWN if down else self._CARRY), CLOSE, care)
+            yield Move(np.append(place, self._SET_DOWN if down else self._CARRY), CLOSE)
 
     def _leave(self, hand: Hand) -> Iterator[Move]:
         """Lets go, then up and away."""
-        yield from hand.pause(STAY)
-        for _ in range(4):
+        for _ in range(2):
             yield hand.stay(OPEN)
         up = np.append(hand.sight.tool_position[:2], self._AWAY)
         while self._is_placed(hand.sight):
