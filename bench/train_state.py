@@ -1,9 +1,9 @@
-"""Trains lift_cube from state in one process, without ROS: a quick look at the learner.
+"""Trains a task from state in one process, without ROS: a quick look at the learner.
 
 The learner, the scripted operator and the scene are the real ones; only the topics
 between them are missing. Evaluations do not count in the time given.
 
-    python bench/train_state.py --seed 11 --minutes 3 --set n_step=3
+    python bench/train_state.py --task push_cube --seed 11 --minutes 3 --set n_step=3
 """
 
 from __future__ import annotations
@@ -22,17 +22,19 @@ from hilserl_core.step import Event, Observation, Outcome, Phase, Source, Step
 from hilserl_description import koch
 from hilserl_description.action_mapping import ActionMapping
 from hilserl_description.kinematics import ForwardKinematics
+from hilserl_description.scenes import TASKS
 from hilserl_learner import process
 from hilserl_learner.learner import CLONED, Learner
 from hilserl_learner.parameters import LearnerParameters
 from hilserl_learner.presets import PRESETS
 from hilserl_policy.networks import PolicyNetwork
 from hilserl_policy.weights import decode
+from hilserl_sim.hand import DEMONSTRATING, SKILLED, Sight
 from hilserl_sim.operator import Habits, ScriptedOperator
-from hilserl_sim.scripted import DEMONSTRATING, SKILLED, Sight
 from hilserl_sim.world import World
 
 TICKS = 100
+_OUTCOMES = {1: Outcome.SUCCESS, -1: Outcome.FAILURE, 0: Outcome.TIMEOUT}
 OBSERVATION, ACTION = koch.observation_spec("state"), koch.action_spec()
 
 
@@ -50,11 +52,11 @@ class Trainer:
 
     def __init__(self, options: argparse.Namespace, parameters: LearnerParameters) -> None:
         self.options, self.parameters = options, parameters
-        self.world, self.mapping = World("lift_cube"), ActionMapping(ACTION)
+        self.world, self.mapping = World(options.task), ActionMapping(ACTION)
         self.assemble = ObservationAssembler(OBSERVATION, ForwardKinematics().position)
         self.learner = Learner(parameters, OBSERVATION, ACTION)
         self.operator = ScriptedOperator(
-            "lift_cube",
+            options.task,
             ACTION,
             options.seed,
             DEMONSTRATING,
@@ -89,6 +91,7 @@ class Trainer:
             mapping.target,
             mapping.last[koch.GRIPPER],
             world.object_position,
+            world.peg,
         )
 
     def episode(self, phase: Phase, region: str = "whole") -> Summary:
@@ -98,7 +101,7 @@ class Trainer:
         self.numbers[kind] += 1
         rng = np.random.default_rng([self.options.seed, int(phase), number])
         self.world.reset(int(rng.integers(1 << 40)), region)
-        self.mapping.reset(koch.HOME)
+        self.mapping.reset(self.world.start)
         self.operator.begin(phase, number)
         driving, human, head = phase == Phase.RECORD, 0, {"phase": phase, "episode": number}
         for index in range(2 * TICKS if phase == Phase.RECORD else TICKS):
@@ -110,18 +113,17 @@ class Trainer:
             human += source == Source.HUMAN
             driving = {Event.TAKEOVER: True, Event.RELEASE: False}.get(decision.event, driving)
             self.world.step(self.mapping.command(action))
-            success = self.world.success
-            self.take(
-                Step(observation, action, source=source, reward=float(success), index=index, **head)
-            )
-            if success:
+            reward = self.world.reward
+            self.take(Step(observation, action, source=source, reward=reward, index=index, **head))
+            if reward:
                 break
-        outcome = Outcome.SUCCESS if success else Outcome.TIMEOUT
+        success = reward > 0
+        outcome = _OUTCOMES[int(reward)]
         self.take(
             Step(
                 self.observe(index + 1),
                 is_last=True,
-                is_terminal=success,
+                is_terminal=outcome != Outcome.TIMEOUT,
                 outcome=outcome,
                 index=index + 1,
                 **head,
@@ -211,6 +213,7 @@ class Trainer:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--task", choices=TASKS, default="lift_cube")
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--demos", type=int, default=20)

@@ -14,7 +14,7 @@ from hilserl_core.run import ALGORITHMS
 from hilserl_learner.presets import PRESETS
 
 # The scenes' tasks, again: importing them would load a physics engine to print a help text.
-TASKS = ("reach", "lift_cube", "push_cube", "pick_place")
+TASKS = ("reach", "lift_cube", "push_cube", "pick_place", "insert_peg")
 SCENES = ("plain", "hard")
 OBSERVATIONS = ("state", "cameras")
 CAMERAS = ("front", "wrist")

@@ -128,4 +128,4 @@ def test_run_hands_arguments_and_exit_code_through(stage: Any) -> None:
 def test_arguments_are_listed_with_defaults_and_choices(stage: Any) -> None:
     output = up(stage, "koch_train", "--show-args").stdout
     assert "task:=lift_cube" in output
-    assert "reach, lift_cube, push_cube, pick_place" in output
+    assert "reach, lift_cube, push_cube, pick_place, insert_peg" in output

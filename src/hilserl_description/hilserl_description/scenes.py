@@ -9,7 +9,7 @@ import mujoco
 
 from hilserl_core.errors import UserError
 
-TASKS = ("reach", "lift_cube", "push_cube", "pick_place")
+TASKS = ("reach", "lift_cube", "push_cube", "pick_place", "insert_peg")
 CAMERAS = ("front", "wrist")
 SCENES = ("plain", "hard")
 """plain: one colour, one light, fixed cameras; hard: all of that varies by episode."""

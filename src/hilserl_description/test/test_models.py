@@ -80,6 +80,20 @@ def test_scene_has_the_arm_of_the_joint_table(task):
     assert model.body("object").id > 0
 
 
+def test_the_pegs_clearance_is_two_millimetres_in_both_directions():
+    model = scenes.load_scene("insert_peg")
+
+    shaft, head = model.geom("shaft"), model.geom("head")
+    walls = [model.geom(f"wall_{side}") for side in range(4)]
+    inner = sorted(tuple(wall.pos[:2] * (1 - wall.size[0] / 0.015)) for wall in walls)
+    r = shaft.size[0] + 0.001
+    assert np.allclose(inner, [(-r, 0), (0, -r), (0, r), (r, 0)], atol=1e-9)
+    # The table stops the tip before the head meets the socket.
+    socket = model.geom("rim_0").pos[2] + model.geom("rim_0").size[2]
+    depth = socket - (walls[0].pos[2] - walls[0].size[2])
+    assert head.pos[2] - head.size[2] > depth > 0.015
+
+
 @pytest.mark.parametrize("camera", scenes.CAMERAS)
 def test_cameras_see_something(camera):
     model = scenes.load_scene("lift_cube")

@@ -25,7 +25,7 @@ _TEXTURE_SEED = 0  # the floors are the same in every run; which one lies there 
 _ROOM = ((-0.26, 0.26), (0.02, 0.40))  # m, where clutter stands: x and y
 _MARGIN = 0.03  # m between the patch where the object starts and anything that stands
 _FLAT = 0.001  # m, height of what lies inside the patch
-_CLEAR = 0.035  # m around the object that stay free
+_CLEAR = 0.035  # m around object and goal that stay free
 
 
 class Appearance:
@@ -51,19 +51,19 @@ class Appearance:
             image = _texture(rng, int(texture.height[0]), int(texture.width[0]))
             model.tex_data[texture.adr[0] : texture.adr[0] + size] = image.ravel()
 
-    def randomise(self, rng: np.random.Generator, object_place: Vector) -> None:
+    def randomise(self, rng: np.random.Generator, free: Vector) -> None:
         """Draws the looks of an episode.
 
         Args:
             rng: of the episode.
-            object_place: (2,) m, where the object starts; nothing covers it.
+            free: (n, 2) m, places that nothing covers: the object's, and the goal's.
         """
         self._change_floor(rng)
         self._change_light(rng)
         self._move_cameras(rng)
         for i, geom in enumerate(self._clutter):
             # Every third thing lies flat in the arm's way: it can pass over it.
-            self._place_clutter(geom, rng, object_place, flat=i % 3 == 0)
+            self._place_clutter(geom, rng, free, flat=i % 3 == 0)
 
     def _change_floor(self, rng: np.random.Generator) -> None:
         material = self._floors[rng.integers(FLOORS)]
@@ -95,9 +95,7 @@ class Appearance:
             mujoco.mju_axisAngle2Quat(turn, axis / np.linalg.norm(axis), angle)
             mujoco.mju_mulQuat(model.cam_quat[camera], self._camera_rotation[camera], turn)
 
-    def _place_clutter(
-        self, geom: int, rng: np.random.Generator, object_place: Vector, flat: bool
-    ) -> None:
+    def _place_clutter(self, geom: int, rng: np.random.Generator, free: Vector, flat: bool) -> None:
         model = self._model
         size = rng.uniform(0.008, 0.03, 3)
         if flat:
@@ -110,7 +108,7 @@ class Appearance:
             patch = np.all(place > np.array(koch.PATCH_LOW) - _MARGIN - size[:2]) and np.all(
                 place < np.array(koch.PATCH_HIGH) + _MARGIN + size[:2]
             )
-            near = np.linalg.norm(place - object_place) < _CLEAR + size[:2].max()
+            near = np.min(np.linalg.norm(place - free, axis=1)) < _CLEAR + size[:2].max()
             if not near and (flat or not patch):
                 break
             place = rng.uniform(low, high)

@@ -62,6 +62,13 @@ class MujocoParameters:
     )
 
 
+def _fill_pose(message: PoseStamped, position: NDArray, quaternion: NDArray) -> None:
+    """Writes a position (3,) m and a quaternion (4,) w x y z into a message."""
+    place, turn = message.pose.position, message.pose.orientation
+    place.x, place.y, place.z = position.tolist()
+    turn.w, turn.x, turn.y, turn.z = quaternion.tolist()
+
+
 class MujocoNode(Node):
     """Robot, cameras, judge and scene of a simulated run."""
 
@@ -78,7 +85,7 @@ class MujocoNode(Node):
         self._newest_status = 0
         self._demonstrating = False
         self._waiting = False
-        self._command = koch.HOME.copy()
+        self._command = self._world.start.copy()
         self._make_messages()
         self._make_publishers()
         self._make_inputs()
@@ -96,8 +103,8 @@ class MujocoNode(Node):
             temperature=array("d", [30.0] * 6),
             hardware_error=array("B", bytes(6)),
         )
-        self._pose = PoseStamped()
-        self._pose.header.frame_id = "base_link"
+        self._pose, self._peg_pose = PoseStamped(), PoseStamped()
+        self._pose.header.frame_id = self._peg_pose.header.frame_id = "base_link"
         self._reward = Reward(judge="sim")
         self._clock_message = ClockMsg()
 
@@ -105,6 +112,8 @@ class MujocoNode(Node):
         self._joint_states = self.create_publisher(JointState, "joint_states", qos.SENSOR)
         self._servo_states = self.create_publisher(ServoState, "servo_states", qos.SENSOR)
         self._object_pose = self.create_publisher(PoseStamped, "sim/object_pose", qos.SENSOR)
+        if self._world.peg is not None:
+            self._peg_poses = self.create_publisher(PoseStamped, "sim/peg_pose", qos.SENSOR)
         self._rewards = self.create_publisher(Reward, "reward", qos.RELIABLE)
         self._images = {
             camera: self.create_publisher(Image, f"camera/{camera}/policy", qos.SENSOR)
@@ -140,7 +149,7 @@ class MujocoNode(Node):
         demonstrating = self._demonstrating
         region = self._parameters.demonstration_region if demonstrating else "whole"
         self._world.reset(request.seed, region)
-        self._command = koch.HOME.copy()
+        self._command = self._world.start.copy()
         if not self._stamp:
             # Sim time never goes back, not even when this process is not the run's first.
             after = self._newest_status + _MARGIN if self._newest_status else 0
@@ -226,19 +235,22 @@ class MujocoNode(Node):
         joints.position = servos.position = doubles(world.joint_position)
         joints.velocity = servos.velocity = doubles(world.joint_velocity)
         servos.current = doubles(world.motor_current)
-        place, turn = pose.pose.position, pose.pose.orientation
-        place.x, place.y, place.z = world.object_position.tolist()
-        turn.w, turn.x, turn.y, turn.z = world.object_quaternion.tolist()
+        _fill_pose(pose, world.object_position, world.object_quaternion)
         self._joint_states.publish(joints)
         self._servo_states.publish(servos)
         self._object_pose.publish(pose)
+        peg = world.peg
+        if peg is not None:
+            self._peg_pose.header.stamp = stamp
+            _fill_pose(self._peg_pose, peg.tip, peg.quaternion)
+            self._peg_poses.publish(self._peg_pose)
 
     def _publish_images(self) -> None:
         for camera, publisher in self._images.items():
             publisher.publish(image_to_msg(self._world.render(camera), self._stamp, camera))
 
     def _publish_reward(self) -> None:
-        self._reward.value = float(self._world.success)
+        self._reward.value = self._world.reward
         self._rewards.publish(self._reward)
 
     def _health(self) -> Health:

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from hilserl_core.spec import ActionSpec
 from hilserl_core.step import Event, Phase
 from hilserl_description import koch
-from hilserl_sim.scripted import ScriptedMotion, Sight, Style
+from hilserl_sim.hand import Sight, Style
+from hilserl_sim.scripted import ScriptedMotion
+from hilserl_sim.skills import skill_of
 from hilserl_sim.tasks import Judge
 
-_GRASP_BONUS = 0.05  # m of progress that a grasp is worth
 _ASK_AGAIN = 40  # ticks, longer than any handover takes
 
 
@@ -45,9 +46,10 @@ class Decision:
 
 
 class Progress:
-    """Whether the task comes nearer: first the tool to the object, then a grasp, then up."""
+    """Whether the task gets on."""
 
-    def __init__(self, threshold: float) -> None:
+    def __init__(self, task: str, threshold: float) -> None:
+        self._skill = skill_of(task)
         self._threshold = threshold
         self.restart()
 
@@ -58,7 +60,7 @@ class Progress:
 
     def see(self, sight: Sight) -> float:
         """Takes note of a tick; returns the seconds since the last progress."""
-        value = _GRASP_BONUS + sight.height if sight.grasped else -sight.distance
+        value = self._skill.progress(sight)
         if value > self._best + self._threshold:
             self._best, self.stalled = value, 0.0
         else:
@@ -80,11 +82,12 @@ class ScriptedOperator:
         intervene: bool = True,
     ) -> None:
         ScriptedMotion(task, spec, helping, np.random.default_rng(0))  # Refuses what it can't do.
+        self._skill = skill_of(task)
         self._task, self._spec, self._seed = task, spec, seed
         self._demonstrating, self._helping, self._habits = demonstrating, helping, habits
         self._intervene = intervene
         self._zeros = np.zeros(spec.dim, np.float32)
-        self._progress = Progress(habits.progress)
+        self._progress = Progress(task, habits.progress)
         self._judge = Judge(task)
         self._phase = Phase.DONE
         self._asked = self._agreed = False
@@ -107,7 +110,7 @@ class ScriptedOperator:
             sight: what there is to see.
             driving: whether the person's last action was the one executed.
         """
-        done = self._judge.update(sight.tool_position, sight.object_position, koch.CONTROL_PERIOD)
+        done = self._judge.update(sight.scene, koch.CONTROL_PERIOD)
         if self._phase == Phase.TRAIN and self._intervene:
             self._consider(sight, done)
         event = self._event(driving)
@@ -117,7 +120,7 @@ class ScriptedOperator:
     def _consider(self, sight: Sight, done: bool) -> None:
         """Starts or ends to help."""
         if self._motion is not None:
-            if done or (self._habits.release == "grasped" and sight.grasped):
+            if done or (self._habits.release == "grasped" and self._skill.secured(sight)):
                 self._motion = None
                 self._watch()
             return

@@ -28,8 +28,9 @@ from hilserl_description import koch
 from hilserl_description.kinematics import ForwardKinematics
 from hilserl_description.scenes import TASKS
 from hilserl_msgs.msg import Action, OperatorEvent, RunStatus
+from hilserl_sim.hand import DEMONSTRATING, SKILLED, Sight, Style
 from hilserl_sim.operator import Habits, ScriptedOperator
-from hilserl_sim.scripted import DEMONSTRATING, SKILLED, Sight, Style
+from hilserl_sim.tasks import WITH_PEG, Peg
 
 _TICK = round(koch.CONTROL_PERIOD * 1e9)
 _PATIENCE_FOR_STATUS = 2.0  # s of wall-clock that a first frame waits for its run status
@@ -108,6 +109,7 @@ class OperatorNode(Node):
         self._parameters = declare(self, OperatorParameters)
         self._operator = make_operator(self._parameters)
         self._forward = ForwardKinematics()
+        self._has_peg = self._parameters.task in WITH_PEG
         self._status: RunStatus | None = None
         self._status_is_new = False
         self._status_stamp = 0
@@ -115,6 +117,7 @@ class OperatorNode(Node):
         self._episode: tuple[int, int] | None = None
         self._joints: tuple[int, array[float]] | None = None
         self._object: tuple[int, np.ndarray] | None = None
+        self._peg: tuple[int, Peg | None] = (0, None)
         self._action: tuple[int, bool, np.ndarray] | None = None
         self._frame = 0  # stamp of the newest frame answered
         self._answered_at = time.monotonic()
@@ -130,6 +133,8 @@ class OperatorNode(Node):
         self.create_subscription(RunStatus, "run/status", self._on_status, qos.LATCHED)
         self.create_subscription(Action, "action", self._on_action, qos.RELIABLE)
         self.create_subscription(PoseStamped, "sim/object_pose", self._on_object, qos.SENSOR)
+        if self._has_peg:
+            self.create_subscription(PoseStamped, "sim/peg_pose", self._on_peg, qos.SENSOR)
         self.create_subscription(JointState, "joint_states", self._on_joints, qos.SENSOR)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(0.1, self._on_timer, clock=steady)
@@ -151,6 +156,13 @@ class OperatorNode(Node):
             stamp_to_ns(message.header.stamp),
             np.array((place.x, place.y, place.z)),
         )
+        self._try_tick()
+
+    def _on_peg(self, message: PoseStamped) -> None:
+        place, turn = message.pose.position, message.pose.orientation
+        tip, quaternion = (place.x, place.y, place.z), (turn.w, turn.x, turn.y, turn.z)
+        peg = Peg(np.array(tip), np.array(quaternion))
+        self._peg = (stamp_to_ns(message.header.stamp), peg)
         self._try_tick()
 
     def _on_action(self, message: Action) -> None:
@@ -181,9 +193,12 @@ class OperatorNode(Node):
         """Answers the newest frame as soon as everything that it depends on is known."""
         if self._joints is None or self._object is None:
             return
+        if self._has_peg and self._peg[1] is None:
+            return
         stamp = self._joints[0]
         if self._parameters.lockstep:
-            ready = stamp > self._frame and self._object[0] == stamp and self._is_placed(stamp)
+            same = self._object[0] == stamp and (not self._has_peg or self._peg[0] == stamp)
+            ready = stamp > self._frame and same and self._is_placed(stamp)
         else:
             ready = stamp >= self._frame + 0.95 * _TICK
         if ready:
@@ -240,6 +255,7 @@ class OperatorNode(Node):
             target_position=self._forward.position(command),
             gripper_command=float(command[koch.GRIPPER]),
             object_position=self._object[1],
+            peg=self._peg[1],
         )
         decision = self._operator.tick(sight, driving)
         self._publish(decision.values, decision.event)

@@ -10,7 +10,16 @@ from hilserl_core.errors import UserError
 from hilserl_description import koch
 from hilserl_description.scenes import CAMERAS, load_scene
 from hilserl_sim.appearance import Appearance
-from hilserl_sim.tasks import GOALS, Judge
+from hilserl_sim.tasks import (
+    GOALS,
+    PEG_GRIP,
+    SOCKET_HEIGHT,
+    SOCKET_HIGH,
+    SOCKET_LOW,
+    Judge,
+    Peg,
+    Scene,
+)
 
 Vector = NDArray[np.float64]
 
@@ -23,6 +32,12 @@ _UNSTABLE = (
     mujoco.mjtWarning.mjWARN_BADQACC,
 )
 _FAR_FROM_GOAL = 0.06  # m, so that no episode begins as a success
+_GRIPPED = -0.44  # rad: the jaws are parallel, and touch the head of the peg
+# m, in the hand's frame: the middle of the peg's gripped head, and how far at random it is
+# from there along and across the jaws; rad, how far it is turned about their normal.
+_HEAD_IN_HAND = np.array([-0.064, -0.01125, 0.0011])
+_HEAD_SHIFT, _HEAD_TURN = np.array([0.001, 0.0, 0.001]), 0.03
+_SETTLING = 0.3  # s until the grip has settled
 
 
 class SimulationError(RuntimeError):
@@ -30,7 +45,12 @@ class SimulationError(RuntimeError):
 
 
 class World:
-    """A robot and a scene that keep the driver's rules: limits and ramped setpoints."""
+    """A robot and a scene that keep the driver's rules: limits and ramped setpoints.
+
+    Attributes:
+        start: (6,) rad, the command with which an episode begins: home, the gripper open,
+            or closed about the peg.
+    """
 
     def __init__(
         self, task: str, image_size: tuple[int, int] = (128, 128), scene: str = "plain"
@@ -53,8 +73,12 @@ class World:
         self._mocap = int(self.model.body("object").mocapid[0])
         self._substeps = round(RAMP_PERIOD / self.model.opt.timestep)
         self._ramp = koch.VELOCITY_LIMIT * RAMP_PERIOD
-        self._setpoint = koch.HOME.copy()
-        self.success = False
+        self._hand = self.model.body("hand").id
+        self._peg = mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_BODY, "peg")
+        self.start: Vector = koch.HOME.copy()
+        if self._peg >= 0:
+            self.start[koch.GRIPPER] = koch.GRIPPER_CLOSED
+        self._setpoint = self.start.copy()
         self.reset(0)
 
     def reset(self, seed: int, region: str = "whole") -> None:
@@ -67,18 +91,22 @@ class World:
         if region not in REGIONS:
             raise UserError(f"region '{region}' is unknown, choose from: {', '.join(REGIONS)}")
         mujoco.mj_resetData(self.model, self.data)
-        self.data.qpos[:6] = self.data.ctrl[:] = self._setpoint[:] = koch.HOME
+        self.data.qpos[:6] = self.data.ctrl[:] = self._setpoint[:] = self.start
         rng = np.random.default_rng(seed)
         place = self._place_object(rng, region)
+        if self._peg >= 0:
+            self._grip_peg(rng)
         if self._appearance is not None:
-            self._appearance.randomise(rng, place)
+            goal = GOALS.get(self.task, tuple(place))
+            self._appearance.randomise(rng, np.array([place, goal]))
         mujoco.mj_forward(self.model, self.data)
         self.judge.reset()
-        self.success = False
 
     def _place_object(self, rng: np.random.Generator, region: str) -> Vector:
         """Draws the object's pose; returns its place (2,) m."""
         low, high = np.array(koch.PATCH_LOW), np.array(koch.PATCH_HIGH)
+        if self._peg >= 0:
+            low, high = np.array(SOCKET_LOW), np.array(SOCKET_HIGH)
         if region == "left":
             high[0] = 0.0
         elif region == "right":
@@ -88,7 +116,9 @@ class World:
         while np.linalg.norm(place - goal) < _FAR_FROM_GOAL:
             place = rng.uniform(low, high)
         yaw = rng.uniform(-_YAW, _YAW)
-        if self._mocap >= 0:
+        if self._peg >= 0:
+            self.data.mocap_pos[self._mocap] = (*place, SOCKET_HEIGHT)
+        elif self._mocap >= 0:
             self.data.mocap_pos[self._mocap] = (*place, rng.uniform(0.03, 0.12))
         else:
             self.data.qpos[6:9] = (*place, 0.015)
@@ -96,12 +126,39 @@ class World:
         result: Vector = place
         return result
 
+    def _grip_peg(self, rng: np.random.Generator) -> None:
+        """Puts the peg between the jaws, a little askew, and closes them."""
+        self.data.qpos[koch.GRIPPER] = _GRIPPED
+        mujoco.mj_kinematics(self.model, self.data)
+        hand = self.data.xmat[self._hand].reshape(3, 3)
+        head = _HEAD_IN_HAND + rng.uniform(-1, 1, 3) * _HEAD_SHIFT
+        turn = rng.uniform(-_HEAD_TURN, _HEAD_TURN)
+        # The peg's z, from tip to head, is the hand's x turned about its y.
+        axis = hand @ np.array([np.cos(turn), 0.0, -np.sin(turn)])
+        across = hand[:, 1]
+        rotation = np.column_stack([across, np.cross(axis, across), axis])
+        position = self.data.xpos[self._hand] + hand @ head - PEG_GRIP * axis
+        self.data.qpos[6:9] = position
+        mujoco.mju_mat2Quat(self.data.qpos[9:13], rotation.ravel())
+        # Carried, until the jaws do.
+        weight = self.model.body_mass[self._peg] * self.model.opt.gravity
+        self.data.xfrc_applied[self._peg, :3] = -weight
+        self._move(self.start, _SETTLING)
+        self.data.xfrc_applied[self._peg] = 0.0
+
     def step(self, command: ArrayLike, seconds: float = koch.CONTROL_PERIOD) -> None:
         """Simulates ``seconds`` with the servos on their way to ``command`` (6,) rad.
 
         Raises:
             SimulationError: the physics became unstable.
         """
+        self._move(command, seconds)
+        # mj_step leaves positions of sites and bodies one time step behind the joints.
+        mujoco.mj_kinematics(self.model, self.data)
+        self.judge.update(Scene(self.tool_position, self.object_position, self.peg), seconds)
+
+    def _move(self, command: ArrayLike, seconds: float) -> None:
+        """Simulates the servos on their way to ``command``."""
         goal = np.clip(np.asarray(command, float), koch.LOW, koch.HIGH)
         for _ in range(max(1, round(seconds / RAMP_PERIOD))):
             self._setpoint += np.clip(goal - self._setpoint, -self._ramp, self._ramp)
@@ -113,9 +170,16 @@ class World:
                 f"the simulation of '{self.task}' became unstable: "
                 "lower the servo gains or the time step of its scene"
             )
-        # mj_step leaves positions of sites and bodies one time step behind the joints.
-        mujoco.mj_kinematics(self.model, self.data)
-        self.success = self.judge.update(self.tool_position, self.object_position, seconds)
+
+    @property
+    def success(self) -> bool:
+        """Whether the task is done."""
+        return self.judge.success
+
+    @property
+    def reward(self) -> float:
+        """Of the last step: 1 for a success, -1 where the episode is lost, else 0."""
+        return 1.0 if self.judge.success else -1.0 if self.judge.failure else 0.0
 
     @property
     def joint_position(self) -> Vector:
@@ -143,7 +207,7 @@ class World:
 
     @property
     def object_position(self) -> Vector:
-        """(3,) m, base frame: the object's centre, or the point to reach."""
+        """(3,) m, base frame: the cube's centre, the point to reach, or the socket's hole."""
         result: Vector = self.data.xpos[self._object].copy()
         return result
 
@@ -152,6 +216,13 @@ class World:
         """(4,) the object's rotation, w x y z."""
         result: Vector = self.data.xquat[self._object].copy()
         return result
+
+    @property
+    def peg(self) -> Peg | None:
+        """The peg, where the task has one."""
+        if self._peg < 0:
+            return None
+        return Peg(self.data.xpos[self._peg].copy(), self.data.xquat[self._peg].copy())
 
     def render(self, camera: str) -> NDArray[np.uint8]:
         """The picture of a camera: (height, width, 3) uint8 rgb.

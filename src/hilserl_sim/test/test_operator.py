@@ -10,8 +10,10 @@ from hilserl_core.step import Event, Phase
 from hilserl_description import koch
 from hilserl_description.action_mapping import ActionMapping
 from hilserl_description.kinematics import ForwardKinematics
-from hilserl_sim.operator import Habits, ScriptedOperator
-from hilserl_sim.scripted import DEMONSTRATING, SKILLED, ScriptedMotion, Sight, Style
+from hilserl_description.scenes import TASKS
+from hilserl_sim.hand import DEMONSTRATING, SKILLED, Sight, Style
+from hilserl_sim.operator import Habits, Progress, ScriptedOperator
+from hilserl_sim.scripted import ScriptedMotion
 from hilserl_sim.world import World
 
 SPEC = koch.action_spec()
@@ -21,12 +23,13 @@ FORWARD = ForwardKinematics()
 class Bench:
     """A world without ROS, for one episode after another."""
 
-    def __init__(self) -> None:
-        self.world, self.mapping = World("lift_cube"), ActionMapping(SPEC)
+    def __init__(self, task: str = "lift_cube") -> None:
+        self.task = task
+        self.world, self.mapping = World(task), ActionMapping(SPEC)
 
     def reset(self, seed: int, region: str = "whole") -> None:
         self.world.reset(seed, region)
-        self.mapping.reset(koch.HOME)
+        self.mapping.reset(self.world.start)
 
     def sight(self) -> Sight:
         last = self.mapping.last
@@ -36,6 +39,7 @@ class Bench:
             FORWARD.position(last),
             float(last[koch.GRIPPER]),
             self.world.object_position,
+            self.world.peg,
         )
 
     def step(self, values: np.ndarray) -> bool:
@@ -43,11 +47,13 @@ class Bench:
         return self.world.success
 
 
-def lift(bench: Bench, seed: int, style: Style, region: str) -> float | None:
+def perform(
+    bench: Bench, seed: int, style: Style, region: str, seconds: float = 10.0
+) -> float | None:
     """Seconds to success, or None."""
     bench.reset(seed, region)
-    motion = ScriptedMotion("lift_cube", SPEC, style, np.random.default_rng(seed))
-    for tick in range(100):
+    motion = ScriptedMotion(bench.task, SPEC, style, np.random.default_rng(seed))
+    for tick in range(round(seconds / koch.CONTROL_PERIOD)):
         if bench.step(motion.act(bench.sight())):
             return (tick + 1) * koch.CONTROL_PERIOD
     return None
@@ -55,7 +61,7 @@ def lift(bench: Bench, seed: int, style: Style, region: str) -> float | None:
 
 def test_skilled_lifting_nearly_always_succeeds_and_is_quick():
     bench = Bench()
-    times = [lift(bench, seed, SKILLED, "whole") for seed in range(60)]
+    times = [perform(bench, seed, SKILLED, "whole") for seed in range(60)]
     done = [t for t in times if t is not None]
     assert len(done) >= 59
     assert np.median(done) < 3.0
@@ -63,11 +69,70 @@ def test_skilled_lifting_nearly_always_succeeds_and_is_quick():
 
 def test_demonstrations_are_slow_varied_and_mostly_succeed():
     bench = Bench()
-    times = [lift(bench, seed, DEMONSTRATING, "left") for seed in range(40)]
+    times = [perform(bench, seed, DEMONSTRATING, "left") for seed in range(40)]
     done = [t for t in times if t is not None]
     assert len(done) >= 35
     assert 5.5 < np.median(done) < 9.0
     assert np.std(done) > 0.8
+
+
+@pytest.mark.parametrize(
+    ("task", "usual"),
+    [("reach", 2.0), ("push_cube", 3.0), ("pick_place", 3.5), ("insert_peg", 2.0)],
+)
+def test_a_skilled_person_does_every_task(task, usual):
+    bench = Bench(task)
+    times = [perform(bench, seed, SKILLED, "whole") for seed in range(15)]
+    assert None not in times
+    assert np.median(times) < usual
+
+
+@pytest.mark.parametrize("task", ["push_cube", "pick_place", "insert_peg"])
+def test_every_task_is_demonstrated_slowly_and_mostly_with_success(task):
+    bench = Bench(task)
+    times = [perform(bench, seed, DEMONSTRATING, "left", 20.0) for seed in range(12)]
+    done = [t for t in times if t is not None]
+    assert len(done) >= 10
+    assert np.median(done) > 5.0
+
+
+def test_a_cube_that_slid_off_the_line_is_pushed_again():
+    bench = Bench("push_cube")
+    bench.reset(3)
+    motion = ScriptedMotion("push_cube", SPEC, SKILLED, np.random.default_rng(0))
+    for _ in range(12):
+        bench.step(motion.act(bench.sight()))
+    bench.world.data.qpos[6] = -bench.world.data.qpos[6] - 0.05
+    assert any(bench.step(motion.act(bench.sight())) for _ in range(60))
+
+
+def test_a_cube_that_slipped_is_grasped_again_and_placed():
+    bench = Bench("pick_place")
+    bench.reset(3)
+    motion = ScriptedMotion("pick_place", SPEC, SKILLED, np.random.default_rng(0))
+    while not (bench.sight().grasped and bench.sight().height > 0.01):
+        bench.step(motion.act(bench.sight()))
+    bench.world.data.qpos[6:9] = (0.05, 0.15, 0.015)
+    assert any(bench.step(motion.act(bench.sight())) for _ in range(60))
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_progress_is_seen_while_a_task_gets_on_and_only_then(task):
+    bench, progress = Bench(task), Progress(task, Habits.progress)
+    for seed in range(4):
+        bench.reset(seed)
+        progress.restart()
+        motion = ScriptedMotion(task, SPEC, SKILLED, np.random.default_rng(seed))
+        stalled = 0.0
+        while not bench.step(motion.act(bench.sight())):
+            stalled = max(stalled, progress.see(bench.sight()))
+        assert stalled < Habits.patience
+        bench.reset(seed)
+        progress.restart()
+        for _ in range(20):
+            bench.world.step(bench.world.start)
+            stalled = progress.see(bench.sight())
+        assert stalled >= Habits.patience
 
 
 def training_episode(
@@ -192,5 +257,5 @@ def test_the_same_seed_and_episode_act_the_same_whatever_came_before():
 
 
 def test_a_task_that_the_person_cannot_do_is_refused():
-    with pytest.raises(UserError, match=r"push_cube.*lift_cube"):
-        ScriptedOperator("push_cube", SPEC, 0, DEMONSTRATING, SKILLED, Habits())
+    with pytest.raises(UserError, match=r"juggle.*lift_cube"):
+        ScriptedOperator("juggle", SPEC, 0, DEMONSTRATING, SKILLED, Habits())
