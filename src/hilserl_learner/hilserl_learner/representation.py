@@ -1,10 +1,14 @@
 """Teaches an encoder what matters in a run's frames, from what the run itself tells.
 
 Nobody labels anything. What a frame should reveal, together with the servos' state, is what
-happened next: the action that a person took, where the hand went shortly after, where it
-was when the gripper next changed and when the task was done, and how soon that was. Where
-the hand closed is where the object was. A coarse reconstruction keeps in what no label
-names yet.
+happened next: the action that was taken and where the hand went shortly after, if a person
+drove or the policy needed no help; where the hand was when the gripper closed for good and
+when the task was done, in every success, for that is where the object and the goal were;
+and how soon that was. A coarse reconstruction keeps in what no label names yet.
+
+A run has thousands of frames but only hundreds of episodes, each with a background of its
+own that an encoder could learn by heart. So pictures are laid over one another and patches
+are cut out while it learns.
 """
 
 from __future__ import annotations
@@ -25,12 +29,14 @@ from hilserl_policy.encoders import Encoder, mlp, random_shift
 Floats = NDArray[np.float32]
 
 AHEAD = (4, 8)
-"""Ticks ahead at which the hand's place is asked for; the gripper's next change and the
+"""Ticks ahead at which the hand's place is asked for; the gripper's last closing and the
 episode's end come on top."""
 TARGETS = len(AHEAD) + 2
 PROGRESS_DISCOUNT = 0.95
 _COARSE = 16  # pixels, height and width of reconstructed images
 _GAIN, _TINT = 0.25, 0.3  # deviations of contrast and of each colour, of normalised images
+_OVERLAY = 0.5  # most of another frame that shines through, in half of the images
+_PATCH = 0.35  # most of the width and height that is cut out, in half of the images
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class RepresentationSettings:
     """
 
     batch_size: int = 128
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     shift: int = 1
     feature_noise: float = 0.01
     action: float = 0.3
@@ -66,7 +72,7 @@ class Labels:
         action: (n, arm_dim); zeros on the last.
         choice: (n,) int64, of the gripper.
         taught: (n,), 1 where the action is worth imitating: a person chose it, or it led to
-            success.
+            success without help.
         future: (n, targets, place_dim), where the hand will be, less where it is.
         foreseen: (n, targets), 1 where that is worth learning: the episode succeeded, or a
             person drove.
@@ -109,14 +115,13 @@ def labels_of(episode: Episode, observation: ObservationSpec, action: ActionSpec
             choice[i] = gripper_choice(step.action[-1])
     succeeded = np.full(n, episode.outcome == Outcome.SUCCESS, np.float32)
     targets = [np.minimum(ticks + ahead, n - 1) for ahead in AHEAD]
-    targets += [_next_change(state, observation), np.full(n, n - 1)]
+    targets += [_last_closing(state, observation), np.full(n, n - 1)]
     place = state[:, _place(observation)]
     future = np.stack([place[at] - place for at in targets], 1)
-    # Of what a person did, the near future alone is known to have been meant.
-    near = np.array([1.0] * len(AHEAD) + [0.0, 0.0], np.float32)
-    foreseen = np.maximum(succeeded[:, None], people[:, None] * near)
-    taught = np.maximum(succeeded, people)
+    unaided = float(episode.outcome == Outcome.SUCCESS and not people.any())
+    taught = np.maximum(people, unaided).astype(np.float32)
     taught[-1] = 0.0  # the last observation is not acted on
+    foreseen = np.stack([taught] * len(AHEAD) + [succeeded] * 2, 1)
     return Labels(
         state=state.astype(np.float32),
         action=arm,
@@ -129,19 +134,16 @@ def labels_of(episode: Episode, observation: ObservationSpec, action: ActionSpec
     )
 
 
-def _next_change(state: Floats, observation: ObservationSpec) -> NDArray[np.int64]:
-    """For each tick, the last tick before the gripper is told otherwise, or the episode's last."""
+def _last_closing(state: Floats, observation: ObservationSpec) -> NDArray[np.int64]:
+    """For each tick, the one at which the gripper is last told to close; the end afterwards."""
     n = len(state)
-    at = observation.slices.get("gripper_command")
+    at, ticks = observation.slices.get("gripper_command"), np.arange(n)
     if at is None:
         return np.full(n, n - 1)
     closed = state[:, at][:, 0] > 0
-    result, change = np.empty(n, np.int64), n - 1
-    for i in range(n - 1, -1, -1):
-        if i < n - 1 and closed[i + 1] != closed[i]:
-            change = i
-        result[i] = change
-    return result
+    closings = np.flatnonzero(closed[1:] & ~closed[:-1])
+    last = closings[-1] if len(closings) else n - 1
+    return np.where(ticks <= last, last, n - 1)
 
 
 class Teacher:
@@ -207,7 +209,7 @@ class Teacher:
         batch.sort()  # what lies near one another on disk is read together
         shifted = random_shift(frames[batch], self._rng, settings.shift)
         clean = self.encoder.normalise(torch.from_numpy(shifted))
-        features = self._features(self._recolour(clean))
+        features = self._features(self._disturb(clean))
         noise = torch.randn(features.shape, generator=self._generator)
         features = features + settings.feature_noise * noise
         state = torch.from_numpy(labels.state[batch])
@@ -231,12 +233,26 @@ class Teacher:
             maps = self.encoder.maps(images)
         return self.encoder.read([each.float() for each in maps])
 
-    def _recolour(self, images: Tensor) -> Tensor:
-        """Images under another light: contrast of each, and tint."""
-        cameras, n = images.shape[:2]
-        gain = torch.randn((cameras, n, 1, 1, 1), generator=self._generator)
-        tint = torch.randn((cameras, n, 3, 1, 1), generator=self._generator)
-        return images * (1 + _GAIN * gain).clamp_(0.4, 1.6) + _TINT * tint
+    def _disturb(self, images: Tensor) -> Tensor:
+        """Images with others over them, under another light, and with patches cut out."""
+        cameras, n, _, height, width = images.shape
+        generator = self._generator
+
+        def uniform() -> Tensor:
+            return torch.rand((cameras, n, 1, 1, 1), generator=generator)
+
+        share = _OVERLAY * uniform() * (uniform() < 0.5)
+        images = torch.lerp(images, images[:, torch.randperm(n, generator=generator)], share)
+        gain = torch.randn((cameras, n, 1, 1, 1), generator=generator)
+        tint = torch.randn((cameras, n, 3, 1, 1), generator=generator)
+        images = images * (1 + _GAIN * gain).clamp_(0.4, 1.6) + _TINT * tint
+        rows = torch.linspace(0, 1, height)[:, None]
+        columns = torch.linspace(0, 1, width)
+        top, left = uniform(), uniform()
+        inside = (rows >= top) & (rows < top + _PATCH * uniform())
+        inside = inside & (columns >= left) & (columns < left + _PATCH * uniform())
+        colour = torch.randn((cameras, n, 3, 1, 1), generator=generator)
+        return torch.where(inside & (uniform() < 0.5), colour, images)
 
     def _action_loss(self, out: Tensor, batch: NDArray[np.int64]) -> Tensor:
         assert self._labels is not None

@@ -56,20 +56,37 @@ def test_the_future_is_where_the_hand_will_be():
         (
             np.minimum(np.arange(13) + AHEAD[0], 12),
             np.minimum(np.arange(13) + AHEAD[1], 12),
-            np.where(np.arange(13) <= 7, 7, 12),  # before the gripper closes, then the end
+            np.where(np.arange(13) <= 7, 7, 12),  # until the gripper closes, then the end
             np.full(13, 12),
         )
     ):
         np.testing.assert_allclose(labels.future[:, column, 0], place[at] - place, atol=1e-6)
 
 
-def test_a_success_is_all_foreseen_and_a_failure_only_where_a_person_drove():
-    assert labels_of(episode(), OBSERVATION, ACTION).foreseen.all()
+def test_the_hand_that_closes_twice_was_right_the_second_time():
+    steps = list(episode().steps)
+    for t in (2, 3, 4):
+        state = np.float32([0.05 * t, 1.0])
+        steps[t] = replace(steps[t], observation=replace(steps[t].observation, state=state))
+    labels = labels_of(Episode(tuple(steps)), OBSERVATION, ACTION)
+    np.testing.assert_allclose(labels.future[0, 2], 0.35, atol=1e-6)
+
+
+def test_a_success_says_where_the_object_was_and_a_failure_does_not():
+    assert labels_of(episode(), OBSERVATION, ACTION).foreseen[:-1].all()
     failed = labels_of(episode(outcome=Outcome.TIMEOUT), OBSERVATION, ACTION)
     assert not failed.foreseen.any()
     assert not failed.succeeded.any()
     helped = labels_of(episode(outcome=Outcome.TIMEOUT, source=Source.HUMAN), OBSERVATION, ACTION)
     np.testing.assert_array_equal(helped.foreseen[0], [1, 1, 0, 0])
+
+
+def test_what_the_policy_did_before_it_was_helped_is_not_imitated():
+    steps = list(episode().steps)
+    steps[5] = replace(steps[5], source=Source.HUMAN)
+    labels = labels_of(Episode(tuple(steps)), OBSERVATION, ACTION)
+    assert np.flatnonzero(labels.taught).tolist() == [5]
+    assert labels.foreseen[0].tolist() == [0, 0, 1, 1]
 
 
 def test_what_people_did_and_what_succeeded_is_to_be_imitated():

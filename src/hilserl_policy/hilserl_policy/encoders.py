@@ -160,7 +160,8 @@ class SpatialSoftmax(nn.Module):
 
     def __init__(self, height: int, width: int):
         super().__init__()
-        self.sharpness = nn.Parameter(torch.ones(()))
+        # An even softmax would say the centre, whatever it sees, and learn slowly.
+        self.sharpness = nn.Parameter(torch.tensor(5.0))
         rows = torch.linspace(-1, 1, height).repeat_interleave(width)
         columns = torch.linspace(-1, 1, width).repeat(height)
         self.register_buffer("places", torch.stack((columns, rows), 1), persistent=False)
