@@ -3,7 +3,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 TASK ?= lift_cube
 SEED ?= 1
-OBS ?= state
+OBS ?= cameras
+SCENE ?= $(if $(filter cameras,$(OBS)),hard,plain)
 BASELINES ?= 0
 JOBS ?= 2
 WITH_ENV := . scripts/env.sh &&
@@ -11,7 +12,8 @@ WITH_ENV := . scripts/env.sh &&
 .PHONY: help setup demo test check bench clean
 
 help:
-	@echo "make demo   a simulated Koch arm learns $(TASK) (SEED=$(SEED) TASK=... BASELINES=1)"
+	@echo "make demo   a simulated Koch arm learns $(TASK) from its cameras"
+	@echo "            (TASK=... SEED=$(SEED) OBS=state SCENE=plain BASELINES=1)"
 	@echo "make test   checks, unit tests, and tests that start the real nodes"
 	@echo "make bench  measures the learner and the loop beside what they are compared to"
 	@echo "make setup  installs and builds; implied by the others"
@@ -21,7 +23,7 @@ setup:
 	@bash scripts/setup.sh
 
 demo: setup
-	@bash scripts/demo.sh $(TASK) $(OBS) $(SEED) $(BASELINES)
+	@bash scripts/demo.sh $(TASK) $(OBS) $(SCENE) $(SEED) $(BASELINES)
 
 check: setup
 	@$(WITH_ENV) ruff check src bench tests requirements

@@ -3,9 +3,15 @@
 # training without a person, on the same demonstrations, for the report.
 set -e
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-task=$1 observation=$2 seed=$3 baselines=$4
+task=$1 observation=$2 scene=$3 seed=$4 baselines=$5
+case "$observation-$task" in
+  state-*) limit=4.5 ;;
+  cameras-reach | cameras-lift_cube) limit=9.5 ;;
+  *) limit=19.5 ;;
+esac
 run="${RUN:-$task-$observation-seed$seed-$(date +%Y%m%d-%H%M%S)}"
-settings=("task:=$task" "observation:=$observation" "seed:=$seed")
+settings=("task:=$task" "observation:=$observation" "scene:=$scene" "seed:=$seed"
+  "train_minutes:=${MINUTES:-$limit}")
 
 if [ "$baselines" != 1 ]; then
   exec scripts/hilserl up koch_train "${settings[@]}" "run:=$run"
