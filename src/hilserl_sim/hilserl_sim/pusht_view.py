@@ -1,0 +1,128 @@
+"""PushT seen from the block: a push then looks the same wherever the block lies.
+
+Made of the environment's own keypoint observation; nothing else of its state is read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from hilserl_core.errors import UserError
+from hilserl_sim.pusht_geometry import CENTRE, GOAL, SIDE, Pose, Vector, angle_to_goal
+
+State = dict[str, NDArray[np.float32]]
+
+
+def _box(*limits: float) -> spaces.Box:
+    high = np.array(limits, np.float32)
+    return spaces.Box(-high, high, dtype=np.float32)
+
+
+class BlockFrame(gymnasium.Wrapper[Any, Any, Any, Any]):
+    """PushT with observations and actions in the frame of the block, and a price on time.
+
+    An action, (2,) in [-1, 1], is the target relative to the agent, in units of ``reach``
+    and along the block's axes; it is held for ``hold`` control ticks.
+
+    The environment pays for coverage at every tick and ends at success: whoever covers 94 %
+    and waits would earn more than who succeeds. So the reward that is learned from is what
+    is missing to the most that the environment can pay, a loss of 0 to 1, and ``delay`` on
+    top, until success ends both; ``info["score"]`` is the environment's own. As it is the
+    mean over the ticks of a step, times ``scale``, it lies in [-scale * (1 + delay), 0].
+
+    Args:
+        env: PushT with ``obs_type="environment_state_agent_pos"``.
+        reach: px of target for an action of 1.
+        hold: ticks.
+        delay: loss of each tick without success.
+        scale: of the reward, so that values are of the order of 1 to 10.
+    """
+
+    def __init__(
+        self,
+        env: gymnasium.Env[Any, Any],
+        reach: float = 60.0,
+        hold: int = 2,
+        delay: float = 0.5,
+        scale: float = 0.1,
+    ) -> None:
+        keys = getattr(env.observation_space, "spaces", {})
+        if set(keys) != {"environment_state", "agent_pos"}:
+            raise UserError(
+                "the block's frame is made of keypoints: choose the environment's "
+                "obs_type=environment_state_agent_pos"
+            )
+        super().__init__(env)
+        self.reach, self.hold = reach, hold
+        self._delay, self._scale = delay, scale
+        self.pose, self.agent, self._target = GOAL, np.zeros(2), np.zeros(2)
+        self.action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
+        # Where to stand and how to lie is a matter of pixels when near, and of a hundred
+        # when far: so both come twice, and the fine one is clipped.
+        self.observation_space = spaces.Dict(
+            {
+                "agent": _box(200, 200),
+                "agent_near": _box(50, 50),
+                "agent_motion": _box(15, 15),
+                "last_target": _box(reach, reach),
+                "goal": _box(150, 150),
+                "goal_near": _box(12, 12),
+                "turn": _box(1, 1),
+                "turn_near": _box(0.15),
+            }
+        )
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[State, dict[str, Any]]:
+        raw, info = self.env.reset(seed=seed, options=options)
+        self.agent = self._target = np.asarray(raw["agent_pos"], float)
+        return self._observe(raw), info
+
+    def step(self, action: NDArray[np.float32]) -> tuple[State, float, bool, bool, dict[str, Any]]:
+        self._target = self.to_target(action)
+        scores: list[float] = []
+        loss = 0.0
+        for _ in range(self.hold):
+            raw, score, terminal, truncated, info = self.env.step(self._target.astype(np.float32))
+            scores.append(float(score))
+            loss += 1.0 - float(score) + (0.0 if terminal else self._delay)
+            if terminal or truncated:
+                break
+        info = {**info, "score": max(scores), "ticks": len(scores)}
+        reward = -self._scale * loss / len(scores)
+        return self._observe(raw), reward, bool(terminal), bool(truncated), info
+
+    def to_target(self, action: NDArray[np.float32]) -> Vector:
+        """The target, (2,) px in the square, that an action stands for now."""
+        offset = self.pose.rotate(np.asarray(action, float) * self.reach)
+        return (self.agent + offset).clip(0.0, SIDE)
+
+    def to_action(self, target: Vector) -> NDArray[np.float32]:
+        """The action, (2,) in [-1, 1], that comes nearest to a target (2,) px."""
+        offset = self.pose.rotate_back(target - self.agent) / self.reach
+        return offset.clip(-1.0, 1.0).astype(np.float32)
+
+    def _observe(self, raw: dict[str, Vector]) -> State:
+        self.pose = pose = Pose.of_keypoints(np.asarray(raw["environment_state"]).reshape(8, 2))
+        before, self.agent = self.agent, np.asarray(raw["agent_pos"], float)
+        agent = pose.to_block(self.agent) - CENTRE
+        goal = pose.to_block(GOAL.to_world(CENTRE)) - CENTRE
+        turn = angle_to_goal(pose)
+        parts = {
+            "agent": agent,
+            "agent_near": agent,
+            # The agent's speed is not observed: how it has moved, and where to, tells it.
+            "agent_motion": pose.rotate_back(self.agent - before),
+            "last_target": pose.rotate_back(self._target - self.agent),
+            "goal": goal,
+            "goal_near": goal,
+            "turn": np.array([np.sin(turn), np.cos(turn)]),
+            "turn_near": np.array([turn]),
+        }
+        return {name: value.astype(np.float32) for name, value in parts.items()}
