@@ -165,7 +165,7 @@ class OfflineRun:
         if not p.env:
             raise UserError("--env is missing: name an environment, as --env gym_pusht/PushT-v0")
         settings = {k: plain(v) for k, v in pairs(p.env_settings, "env-settings").items()}
-        view = {k: plain(v) for k, v in pairs(p.view_settings, "view-settings").items()}
+        view = pairs(p.view_settings, "view-settings")
         self.world, self._demonstrator = make_world(
             p.env, settings, bounds(p.ranges), view if p.view == "auto" else None
         )
@@ -180,9 +180,10 @@ class OfflineRun:
         self.learner_parameters = build(
             LearnerParameters, {**suited, **learning, "run": folder, "seed": p.seed}
         )
-        self._made_in = json.dumps({"env": p.env, "settings": settings, "view": view})
-        self.folder = self._new_folder(Path(folder))
         self.learner = Learner(self.learner_parameters, spec, self.world.action_spec)
+        self._made_in = json.dumps({"env": p.env, "settings": settings, "view": view})
+        self._given = self._load() if p.demonstrations else None
+        self.folder = self._new_folder(Path(folder))  # last: a mistake leaves none behind
         scene = GymScene(self.world, self._demonstrator)
         self.trainer = Trainer(self.learner, scene, spec, p.seed, p.mean)
         self._best = (-1.0, -np.inf)
@@ -221,8 +222,8 @@ class OfflineRun:
 
     def _demonstrate(self) -> None:
         p = self.parameters
-        if p.demonstrations:
-            self.trainer.demonstrate(self._load())
+        if self._given is not None:
+            self.trainer.demonstrate(self._given)
         elif self._demonstrator is None and p.demos:
             self._tell("demonstrations: none, since nobody can show this environment")
         else:
@@ -282,6 +283,7 @@ class OfflineRun:
         trainer = self.trainer
         return {
             "steps": trainer.steps,
+            "ticks_trained": trainer.ticks,
             "updates": self.learner.updates,
             "seconds": round(trainer.seconds, 1),
             "processor_seconds": round(trainer.processor_seconds, 1),

@@ -16,7 +16,8 @@ examples:
   train_offline --env Pendulum-v1 --total-steps 20000 --discount 0.99 --hidden 64,64
   train_offline --env gym_pusht/PushT-v0 --algorithm bc --demos 200
 """
-_NOT_OFFERED = ("run", "task", "observation", "action_space", "seed", "demonstrations")
+NOT_OFFERED = ("run", "task", "observation", "action_space", "seed", "demonstrations")
+"""Of the learner's parameters: those that are the run's, or speak of the arm."""
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -44,10 +45,10 @@ def _run(args: Sequence[str] | None) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_options(parser, OfflineParameters, "the run")
-    add_options(parser, LearnerParameters, "the learner", _NOT_OFFERED)
+    add_options(parser, LearnerParameters, "the learner", NOT_OFFERED)
     arguments = parser.parse_args(args)
     parameters = build(OfflineParameters, given(arguments, OfflineParameters))
-    learning = given(arguments, LearnerParameters, _NOT_OFFERED)
+    learning = given(arguments, LearnerParameters, NOT_OFFERED)
     run = OfflineRun(parameters, learning, lambda line: print(line, flush=True))
     process.prepare(run.learner_parameters.threads)
     run.train()

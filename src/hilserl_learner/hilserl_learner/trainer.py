@@ -114,7 +114,8 @@ class Trainer:
         mean: bool = False,
     ) -> None:
         self.learner, self.scene = learner, scene
-        self.steps = 0  # taken while training
+        self.steps = 0  # actions taken while training
+        self.ticks = 0  # control ticks that they took
         self.seconds = 0.0  # of wall-clock spent on training, evaluations not included
         self.learning = 0.0  # of these, in the learner
         self.processor_seconds = 0.0  # of processor time for the training
@@ -243,6 +244,7 @@ class Trainer:
         with self._timed():
             played = self.episode(Phase.TRAIN)
         self.steps += played.steps
+        self.ticks += played.ticks
         return played
 
     def evaluate(self, episodes: int, policy: bytes | None = None) -> list[Played]:

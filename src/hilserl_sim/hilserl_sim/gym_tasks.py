@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
+from hilserl_core.errors import UserError
+from hilserl_core.parameters import build, parse
 from hilserl_sim.gym_world import GymWorld, Ranges, make_environment
 
 Environment = gymnasium.Env[Any, Any]
@@ -25,38 +27,37 @@ class Demonstrator(Protocol):
         """An action in [-1, 1]; ``info`` is what the environment said last."""
 
 
-View = Callable[..., Environment]
-"""Makes of an environment, and settings, what a policy learns well from."""
-
-
 @dataclass(frozen=True)
 class GymTask:
     """What is known of an environment.
 
     Attributes:
         settings: of ``gymnasium.make``, without which the view does not fit.
-        view: made of the environment.
+        view: makes of the environment, and its parameters, what a policy learns well from.
+        view_parameters: the class of these.
         demonstrator: made of the view.
     """
 
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    view: View | None = None
-    demonstrator: type[Any] | None = None
+    settings: Mapping[str, Any]
+    view: Callable[[Environment, Any], Environment]
+    view_parameters: type[Any]
+    demonstrator: Callable[[Any], Demonstrator]
 
 
 def _pusht() -> GymTask:
     # Imported here, since they need what only this environment's package brings.
     from hilserl_sim.pusht_pusher import PushtDemonstrator
-    from hilserl_sim.pusht_view import BlockFrame
+    from hilserl_sim.pusht_view import BlockFrame, BlockFrameParameters
 
-    return GymTask({"obs_type": "environment_state_agent_pos"}, BlockFrame, PushtDemonstrator)
+    settings = {"obs_type": "environment_state_agent_pos"}
+    return GymTask(settings, BlockFrame, BlockFrameParameters, PushtDemonstrator)
 
 
 _KNOWN = {"gym_pusht/PushT-v0": _pusht}
 
 
 def make_world(
-    name: str, settings: Mapping[str, Any], ranges: Ranges, view: Mapping[str, Any] | None
+    name: str, settings: Mapping[str, Any], ranges: Ranges, view: Mapping[str, str] | None
 ) -> tuple[GymWorld, Demonstrator | None]:
     """The environment ``name`` as a world, and who can demonstrate in it.
 
@@ -64,21 +65,22 @@ def make_world(
         settings: of ``gymnasium.make``. Where they contradict those that a known
             environment's view needs, it is taken plain.
         ranges: of observations, as GymWorld takes them.
-        view: settings of the view; None: the plain environment.
+        view: settings of the view, as text; None: the plain environment.
 
     Raises:
-        UserError: the environment cannot be made, or its spaces do not fit.
+        UserError: the environment cannot be made, its spaces do not fit, or a setting is wrong.
     """
-    env = make_environment(name, **settings)
-    known = _KNOWN.get(name)
-    if known is None or view is None:
-        return GymWorld(env, ranges), None
-    task = known()
-    if any(settings.get(key, value) != value for key, value in task.settings.items()):
+    known = _KNOWN.get(name) if view is not None else None
+    env = make_environment(name, **settings)  # first, so that a missing package is named
+    task = known() if known is not None else None
+    if task is None or any(settings.get(k, v) != v for k, v in task.settings.items()):
+        if view:
+            raise UserError(
+                f"environment '{name}' has no view with these settings: leave out {', '.join(view)}"
+            )
         return GymWorld(env, ranges), None
     env.close()
-    env = make_environment(name, **{**settings, **task.settings})
-    if task.view is not None:
-        env = task.view(env, **view)
-    demonstrator = task.demonstrator(env) if task.demonstrator is not None else None
-    return GymWorld(env, ranges), demonstrator
+    cls = task.view_parameters
+    values = {key: parse(cls, key, text) for key, text in (view or {}).items()}
+    env = task.view(make_environment(name, **{**settings, **task.settings}), build(cls, values))
+    return GymWorld(env, ranges), task.demonstrator(env)

@@ -5,6 +5,7 @@ Made of the environment's own keypoint observation; nothing else of its state is
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import gymnasium
@@ -13,6 +14,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from hilserl_core.errors import UserError
+from hilserl_core.parameters import parameter
 from hilserl_sim.pusht_geometry import CENTRE, GOAL, SIDE, Pose, Vector, angle_to_goal
 
 State = dict[str, NDArray[np.float32]]
@@ -21,6 +23,16 @@ State = dict[str, NDArray[np.float32]]
 def _box(*limits: float) -> spaces.Box:
     high = np.array(limits, np.float32)
     return spaces.Box(-high, high, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class BlockFrameParameters:
+    """Settings of the view."""
+
+    reach: float = parameter(60.0, "distance of the target for an action of 1, px", low=1.0)
+    hold: int = parameter(2, "control ticks for which an action stays", low=1, high=300)
+    delay: float = parameter(0.5, "loss of each tick without success", low=0.0)
+    scale: float = parameter(0.1, "of the reward, so that values are of the order of 10", low=1e-6)
 
 
 class BlockFrame(gymnasium.Wrapper[Any, Any, Any, Any]):
@@ -37,19 +49,13 @@ class BlockFrame(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     Args:
         env: PushT with ``obs_type="environment_state_agent_pos"``.
-        reach: px of target for an action of 1.
-        hold: ticks.
-        delay: loss of each tick without success.
-        scale: of the reward, so that values are of the order of 1 to 10.
+        parameters: settings.
     """
 
     def __init__(
         self,
         env: gymnasium.Env[Any, Any],
-        reach: float = 60.0,
-        hold: int = 2,
-        delay: float = 0.5,
-        scale: float = 0.1,
+        parameters: BlockFrameParameters | None = None,
     ) -> None:
         keys = getattr(env.observation_space, "spaces", {})
         if set(keys) != {"environment_state", "agent_pos"}:
@@ -58,8 +64,9 @@ class BlockFrame(gymnasium.Wrapper[Any, Any, Any, Any]):
                 "obs_type=environment_state_agent_pos"
             )
         super().__init__(env)
-        self.reach, self.hold = reach, hold
-        self._delay, self._scale = delay, scale
+        p = parameters or BlockFrameParameters()
+        self.reach, self.hold = p.reach, p.hold
+        self._delay, self._scale = p.delay, p.scale
         self.pose, self.agent, self._target = GOAL, np.zeros(2), np.zeros(2)
         self.action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
         # Where to stand and how to lie is a matter of pixels when near, and of a hundred
@@ -69,7 +76,7 @@ class BlockFrame(gymnasium.Wrapper[Any, Any, Any, Any]):
                 "agent": _box(200, 200),
                 "agent_near": _box(50, 50),
                 "agent_motion": _box(15, 15),
-                "last_target": _box(reach, reach),
+                "last_target": _box(p.reach, p.reach),
                 "goal": _box(150, 150),
                 "goal_near": _box(12, 12),
                 "turn": _box(1, 1),

@@ -118,6 +118,21 @@ def test_another_observation_is_taken_plain(kind):
     assert len(world.observe(0).images) == (kind == "pixels")
 
 
+@pytest.mark.parametrize(
+    ("settings", "view", "words"),
+    [
+        ({}, {"reach": "far"}, "reach"),
+        ({}, {"reach": "-1"}, "reach.*out of range"),
+        ({}, {"colour": "red"}, "colour.*unknown"),
+        ({"obs_type": "state"}, {"reach": "40"}, "no view"),
+        ({"obs_type": "smell"}, {}, "smell"),
+    ],
+)
+def test_wrong_settings_are_named(settings, view, words):
+    with pytest.raises(UserError, match=words):
+        make_world(NAME, settings, {}, view)
+
+
 def test_the_copy_of_the_physics_pushes_as_the_environment_does(view):
     pose = Pose(256.0, 200.0, 0.3)
     start = pose.to_world(np.array([20.0, -25.0]))
