@@ -39,7 +39,9 @@ class BlockFrame(gymnasium.Wrapper[Any, Any, Any, Any]):
     """PushT with observations and actions in the frame of the block, and a price on time.
 
     An action, (2,) in [-1, 1], is the target relative to the agent, in units of ``reach``
-    and along the block's axes; it is held for ``hold`` control ticks.
+    and along the block's axes; it is held for ``hold`` control ticks. The block is its own
+    mirror image, and so is its physics: what has to turn to the right is seen, and pushed,
+    as in a mirror, so that all there is to learn is to turn to the left.
 
     The environment pays for coverage at every tick and ends at success: whoever covers 94 %
     and waits would earn more than who succeeds. So the reward that is learned from is what
@@ -68,6 +70,7 @@ class BlockFrame(gymnasium.Wrapper[Any, Any, Any, Any]):
         self.reach, self.hold = p.reach, p.hold
         self._delay, self._scale = p.delay, p.scale
         self.pose, self.agent, self._target = GOAL, np.zeros(2), np.zeros(2)
+        self._mirror = np.ones(2)  # of the block's axes: (-1, 1) in the mirror
         self.action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
         # Where to stand and how to lie is a matter of pixels when near, and of a hundred
         # when far: so both come twice, and the fine one is clipped.
@@ -107,26 +110,28 @@ class BlockFrame(gymnasium.Wrapper[Any, Any, Any, Any]):
 
     def to_target(self, action: NDArray[np.float32]) -> Vector:
         """The target, (2,) px in the square, that an action stands for now."""
-        offset = self.pose.rotate(np.asarray(action, float) * self.reach)
+        offset = self.pose.rotate(np.asarray(action, float) * self._mirror * self.reach)
         return (self.agent + offset).clip(0.0, SIDE)
 
     def to_action(self, target: Vector) -> NDArray[np.float32]:
         """The action, (2,) in [-1, 1], that comes nearest to a target (2,) px."""
         offset = self.pose.rotate_back(target - self.agent) / self.reach
-        return offset.clip(-1.0, 1.0).astype(np.float32)
+        return (offset * self._mirror).clip(-1.0, 1.0).astype(np.float32)
 
     def _observe(self, raw: dict[str, Vector]) -> State:
         self.pose = pose = Pose.of_keypoints(np.asarray(raw["environment_state"]).reshape(8, 2))
         before, self.agent = self.agent, np.asarray(raw["agent_pos"], float)
-        agent = pose.to_block(self.agent) - CENTRE
-        goal = pose.to_block(GOAL.to_world(CENTRE)) - CENTRE
         turn = angle_to_goal(pose)
+        mirror = self._mirror = np.array([1.0 if turn >= 0 else -1.0, 1.0])
+        turn = abs(turn)
+        agent = (pose.to_block(self.agent) - CENTRE) * mirror
+        goal = (pose.to_block(GOAL.to_world(CENTRE)) - CENTRE) * mirror
         parts = {
             "agent": agent,
             "agent_near": agent,
             # The agent's speed is not observed: how it has moved, and where to, tells it.
-            "agent_motion": pose.rotate_back(self.agent - before),
-            "last_target": pose.rotate_back(self._target - self.agent),
+            "agent_motion": pose.rotate_back(self.agent - before) * mirror,
+            "last_target": pose.rotate_back(self._target - self.agent) * mirror,
             "goal": goal,
             "goal_near": goal,
             "turn": np.array([np.sin(turn), np.cos(turn)]),

@@ -12,7 +12,7 @@ pytest.importorskip("gym_pusht", reason="needs pip install gym-pusht", exc_type=
 from hilserl_core.errors import UserError
 from hilserl_sim.gym_tasks import make_world
 from hilserl_sim.gym_world import make_environment
-from hilserl_sim.pusht_geometry import GOAL, OUTLINE, Pose, angle_to_goal, distance_to_goal
+from hilserl_sim.pusht_geometry import CENTRE, GOAL, OUTLINE, Pose, angle_to_goal, distance_to_goal
 from hilserl_sim.pusht_pusher import Physics, Route
 from hilserl_sim.pusht_view import BlockFrame
 
@@ -35,6 +35,7 @@ def at(view: BlockFrame, agent: tuple[float, float], pose: Pose) -> dict[str, np
     env.block.position = (pose.x, pose.y)
     env.block.velocity, env.block.angular_velocity = (0, 0), 0
     env.space.reindex_shapes_for_body(env.block)
+    view.agent = view._target = np.array(agent)
     return view._observe(env.get_obs())
 
 
@@ -66,7 +67,26 @@ def test_the_pose_is_that_of_the_keypoints(view, seed):
 def test_where_the_block_lies_does_not_change_how_the_agent_is_seen(view, place, angle, other):
     one, two = Pose(*place, angle), Pose(250.0, 240.0, other)
     seen = [at(view, tuple(p.to_world(np.array([30.0, -40.0]))), p)["agent"] for p in (one, two)]
-    np.testing.assert_allclose(seen[0], seen[1], atol=1e-3)
+    np.testing.assert_allclose(np.abs(seen[0]), np.abs(seen[1]), atol=1e-3)
+
+
+@given(st.floats(0.01, 3.1), st.tuples(st.floats(-80, 80), st.floats(-60, -30)))
+@settings(max_examples=10)
+def test_left_and_right_are_mirror_images(view, turn, agent):
+    seen, moved = [], []
+    for side in (1.0, -1.0):
+        # Turned to either side of the goal, and put so that the centre of gravity stays.
+        pose = Pose(0.0, 0.0, GOAL.angle - side * turn)
+        centre = GOAL.to_world(CENTRE)
+        shift = centre - pose.to_world(CENTRE)
+        pose = Pose(*shift.tolist(), pose.angle)
+        before = at(view, tuple(pose.to_world(np.array([side * agent[0], agent[1]]))), pose)
+        after, *_ = view.step(np.float32([0.2, 0.9]))
+        seen.append(before)
+        moved.append(after)
+    for one, other in (seen, moved):
+        for name in one:
+            np.testing.assert_allclose(one[name], other[name], atol=0.02, err_msg=name)
 
 
 def test_at_the_goal_nothing_is_left_to_do(view):
