@@ -21,6 +21,7 @@ setup(
     entry_points={
         "console_scripts": [
             "learner_node = hilserl_learner.learner_node:main",
+            "train_offline = hilserl_learner.train_offline:main",
         ],
     },
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -120,18 +121,43 @@ class ActionSpec(_Hashed):
     ``scale`` gives what 1 means: metres of tool motion a tick in ``ee_delta``, radians
     a tick in ``joint_delta``. The gripper, where there is one, comes last and is
     discrete: below -1/3 closes, above 1/3 opens, between stays; its scale is unused.
+
+    The third kind, ``box``, is any bounded vector of numbers, without a gripper:
+    ``offset`` is what 0 means there, and ``offset + scale`` what 1 means.
     """
 
     kind: str
     names: tuple[str, ...]
     scale: tuple[float, ...]
     gripper: bool = True
+    offset: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.kind not in ("ee_delta", "joint_delta"):
-            raise SpecError(f"action space '{self.kind}': choose ee_delta or joint_delta")
+        if self.kind not in ("ee_delta", "joint_delta", "box"):
+            raise SpecError(f"action space '{self.kind}': choose ee_delta, joint_delta or box")
         if len(self.names) != len(self.scale):
             raise SpecError("an action spec needs one scale a name")
+        if len(self.offset) != (self.dim if self.kind == "box" else 0):
+            raise SpecError("an action spec needs one offset a name in a box, and none elsewhere")
+        if self.kind == "box" and (self.gripper or min(self.scale, default=0.0) <= 0):
+            raise SpecError("a box of actions needs a size above 0, and no gripper")
+
+    @classmethod
+    def box(cls, low: Sequence[float], high: Sequence[float], name: str = "action") -> ActionSpec:
+        """The spec of actions between ``low`` and ``high``, one number an element each."""
+        low_, high_ = (np.asarray(limit, np.float64) for limit in (low, high))
+        names = tuple(f"{name}_{i}" for i in range(len(low_)))
+        offset, scale = (high_ + low_) / 2, (high_ - low_) / 2
+        return cls("box", names, tuple(scale.tolist()), False, tuple(offset.tolist()))
+
+    def to_box(self, values: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The action (..., dim) of a box, in its own units, that ``values`` in [-1, 1] mean."""
+        return np.asarray(self.offset) + np.asarray(self.scale) * values
+
+    def from_box(self, action: ArrayLike) -> NDArray[np.float32]:
+        """The values in [-1, 1] that mean an action (..., dim) of a box; clipped to it."""
+        values = (np.asarray(action, np.float64) - self.offset) / self.scale
+        return values.clip(-1.0, 1.0).astype(np.float32)
 
     @property
     def dim(self) -> int:

@@ -74,8 +74,32 @@ def test_gripper_choices(value, choice):
 
 
 @pytest.mark.parametrize(
-    ("kind", "names", "scale"), [("velocity", ("x",), (1.0,)), ("ee_delta", ("x", "y"), (1.0,))]
+    "words",
+    [
+        ("velocity", ("x",), (1.0,)),
+        ("ee_delta", ("x", "y"), (1.0,)),
+        ("ee_delta", ("x",), (1.0,), True, (0.0,)),
+        ("box", ("x",), (1.0,), False),
+        ("box", ("x",), (1.0,), True, (0.0,)),
+        ("box", ("x",), (0.0,), False, (0.0,)),
+    ],
 )
-def test_specs_that_make_no_sense_are_refused(kind, names, scale):
+def test_specs_that_make_no_sense_are_refused(words):
     with pytest.raises(SpecError):
-        ActionSpec(kind, names, scale)
+        ActionSpec(*words)
+
+
+numbers = st.floats(-1e3, 1e3)
+
+
+@given(st.lists(st.tuples(numbers, st.floats(0.01, 1e3), st.floats(-1, 1)), min_size=1, max_size=4))
+def test_a_box_is_spanned_by_minus_one_and_one(parts):
+    low = np.array([low for low, _, _ in parts])
+    high = low + [size for _, size, _ in parts]
+    spec = ActionSpec.box(low.tolist(), high.tolist())
+    values = np.float32([value for *_, value in parts])
+    np.testing.assert_allclose(spec.to_box(-np.ones_like(values)), low, atol=1e-9)
+    np.testing.assert_allclose(spec.to_box(np.ones_like(values)), high, atol=1e-9)
+    np.testing.assert_allclose(spec.from_box(spec.to_box(values)), values, atol=1e-5)
+    np.testing.assert_array_equal(np.abs(spec.from_box(high + 1)), 1)
+    assert (spec.arm_dim, spec.gripper) == (len(parts), False)
