@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from hilserl_core.errors import UserError
 from hilserl_core.step import Source
+from hilserl_replay.sampling import Array, Queue, quotas
+from hilserl_replay.store_file import StoreFile, write_store
 
-Array = NDArray[Any]
 SOURCES = len(Source)
 
 
@@ -40,54 +41,6 @@ class Batch(NamedTuple):
     discount: Tensor
     next_state: Tensor
     source: Tensor
-
-
-def quotas(size: int, weights: Sequence[float], available: Sequence[bool]) -> list[int]:
-    """Splits a batch by weight among the sources that have steps, exactly.
-
-    The share of an empty source goes to the others in proportion; what rounding leaves
-    goes to the largest remainders.
-    """
-    effective = [w if has else 0.0 for w, has in zip(weights, available, strict=True)]
-    total = sum(effective)
-    if total <= 0:  # only sources of weight 0 have steps: better those than none
-        effective = [float(has) for has in available]
-        total = sum(effective)
-    shares = [size * w / total for w in effective]
-    counts = [int(share) for share in shares]
-    by_remainder = sorted(range(len(shares)), key=lambda i: counts[i] - shares[i])
-    for i in by_remainder[: size - sum(counts)]:
-        counts[i] += 1
-    return counts
-
-
-class _Queue:
-    """Ring positions of one source's transitions, oldest first.
-
-    Transitions enter and leave in the order of the ring, so removal is from an end.
-    """
-
-    BYTES = 4  # a position
-
-    def __init__(self, capacity: int):
-        self._slots = np.zeros(capacity, np.int32)
-        self._head = 0
-        self.size = 0
-
-    def push(self, slot: int) -> None:
-        self._slots[(self._head + self.size) % len(self._slots)] = slot
-        self.size += 1
-
-    def pop_oldest(self) -> None:
-        self._head = (self._head + 1) % len(self._slots)
-        self.size -= 1
-
-    def pop_newest(self) -> None:
-        self.size -= 1
-
-    def draw(self, rng: np.random.Generator, count: int) -> Array:
-        """(count,) positions, uniform, with replacement."""
-        return self._slots[(self._head + rng.integers(self.size, size=count)) % len(self._slots)]
 
 
 class ReplayBuffer:
@@ -143,8 +96,9 @@ class ReplayBuffer:
         self._sources = np.zeros(capacity, np.int8)
         self._terminal = np.zeros(capacity, bool)
         self._linked = np.zeros(capacity, bool)  # the next position holds this step's successor
-        self._queues = [_Queue(capacity) for _ in Source]
+        self._queues = [Queue(capacity) for _ in Source]
         self._serial = 0  # of the next observation; its place is the rest by the capacity
+        self._oldest = 0  # serial number below which everything has been overwritten
         self._open = 0  # steps of the open episode, 0: none is open
         self._lock = threading.Lock()
         self.rng = np.random.default_rng(seed)
@@ -165,14 +119,26 @@ class ReplayBuffer:
         """Memory of a store that is full, before it is taken."""
         numbers = 4 * state_dim + 2 * feature_dim + 4 * arm_dim + 4  # with the reward
         marks = 1 + 1 + 1 + 1  # gripper, source, terminal, linked
-        return capacity * (numbers + marks + SOURCES * _Queue.BYTES)
+        return capacity * (numbers + marks + SOURCES * Queue.BYTES)
 
     @property
     def bytes(self) -> int:
         """Memory of the store when full (it is allocated at once)."""
-        return self.bytes_needed(
-            self._capacity, self._state_dim, self._actions.shape[1], self._features.shape[1]
-        )
+        columns = sum(column.nbytes for column in self._columns().values())
+        return columns + sum(queue.nbytes for queue in self._queues)
+
+    def _columns(self) -> dict[str, Array]:
+        """What is held of each observation and of the step from it, (capacity, ...) each."""
+        return {
+            "states": self._states,
+            "features": self._features,
+            "actions": self._actions,
+            "grippers": self._grippers,
+            "rewards": self._rewards,
+            "sources": self._sources,
+            "terminal": self._terminal,
+            "linked": self._linked,
+        }
 
     def __len__(self) -> int:
         """Transitions that can be sampled."""
@@ -195,6 +161,8 @@ class ReplayBuffer:
         self._states[slot] = state
         self._features[slot] = 0 if features is None else features
         self._serial += 1
+        # Not from the newest alone: what a discarded episode has overwritten stays lost.
+        self._oldest = max(self._oldest, self._serial - self._capacity)
         self._open += 1
         return slot
 
@@ -229,21 +197,24 @@ class ReplayBuffer:
     def end(self, state: Array, terminal: bool, features: Array | None = None) -> int:
         """Closes the open episode with its final observation; returns its serial number.
 
+        Where no episode is open there is nothing to close: it returns -1.
+
         Args:
             state: (state_dim,) normalised.
             terminal: whether the last transition ended the task (false on a time-out).
             features: as in ``append``.
         """
         with self._lock:
-            if self._open:
-                slot = self._write(state, features)
-                self._terminal[(slot - 1) % self._capacity] = terminal
-                self._open = 0
+            if not self._open:
+                return -1
+            slot = self._write(state, features)
+            self._terminal[(slot - 1) % self._capacity] = terminal
+            self._open = 0
             return self._serial - 1
 
     def holds(self, serials: Array) -> Array:
         """Which of the observations (n,) are still there: (n,) bool."""
-        return (serials >= self._serial - self._capacity) & (serials < self._serial)
+        return (serials >= self._oldest) & (serials < self._serial)
 
     def features_of(self, serials: Array) -> Array:
         """Features (n, feature_dim) float32 of observations that are held."""
@@ -343,6 +314,73 @@ class ReplayBuffer:
         """Normalised states and features of ``slots`` (batch,) side by side."""
         out[:, : self._state_dim] = self._states[slots]
         out[:, self._state_dim :] = self._features[slots]
+
+    # -- on disk
+
+    def _kind(self, contents: str) -> dict[str, Any]:
+        """What a file has to share."""
+        return {
+            "contents": contents,
+            "capacity": self._capacity,
+            "state_dim": self._state_dim,
+            "feature_dim": self._features.shape[1],
+            "arm_dim": self._actions.shape[1],
+        }
+
+    def save(self, path: Path, contents: str = "") -> None:
+        """Writes everything held, and the state of the sampling, to a file.
+
+        Other threads wait until it is written. A crash leaves the old file or the new one.
+
+        Args:
+            path: of the file.
+            contents: what the numbers mean, such as hashes of the run's spec and its encoder.
+
+        Raises:
+            UserError: the file cannot be written.
+        """
+        with self._lock:
+            used = self._capacity if self._oldest else self._serial  # rows ever written
+            arrays = {name: column[:used] for name, column in self._columns().items()}
+            for source in Source:
+                arrays[_queue_name(source)] = self._queues[source].positions
+            facts = {
+                "kind": self._kind(contents),
+                "serial": self._serial,
+                "oldest": self._oldest,
+                "open": self._open,
+                "rng": self.rng.bit_generator.state,
+            }
+            write_store(path, arrays, facts)
+
+    def restore(self, path: Path, contents: str = "") -> None:
+        """Holds what ``save`` wrote, in place of what it held; sampling goes on bit by bit.
+
+        Args:
+            path: of the file.
+            contents: as it was given to ``save``.
+
+        Raises:
+            UserError: the file is damaged, of other sizes, or of other contents. Nothing has
+                changed then.
+        """
+        file = StoreFile(path)
+        file.expect(self._kind(contents))
+        facts = file.facts
+        with self._lock:
+            for name, column in self._columns().items():
+                held = file.array(name)
+                column[: len(held)] = held
+            self._linked[len(file.array("linked")) :] = False
+            for source in Source:
+                self._queues[source].replace(file.array(_queue_name(source)))
+            self._serial, self._oldest = int(facts["serial"]), int(facts["oldest"])
+            self._open = int(facts["open"])
+            self.rng.bit_generator.state = facts["rng"]
+
+
+def _queue_name(source: Source) -> str:
+    return f"queue_{source.name.lower()}"
 
 
 def _check_memory(capacity: int, needed: int) -> None:

@@ -1,26 +1,35 @@
 """The replay buffer against a plain list of episodes."""
 
+import tempfile
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from safetensors.numpy import save_file
 
+from hilserl_core.errors import UserError
 from hilserl_core.step import Source
-from hilserl_replay.buffer import ReplayBuffer, quotas
+from hilserl_replay.buffer import ReplayBuffer
+from hilserl_replay.sampling import quotas
 
 DISCOUNT = 0.9
+BATCH = 16
 SOURCES = st.sampled_from(list(Source))
 REWARDS = st.sampled_from([0.0, 1.0, -1.0])
+WEIGHTS = st.sampled_from([(1.0, 2.0, 1.0), (0.0, 1.0, 3.0), (1.0, 1.0, 0.0)])
 
 
 @dataclass
 class _Model:
-    """An episode as a list: states carry their own number, so a wrong neighbour shows."""
+    """An episode as a list: states and features carry their own number, so a wrong one shows."""
 
     states: list[int] = field(default_factory=list)
+    serials: list[int] = field(default_factory=list)
     steps: list[tuple[float, Source]] = field(default_factory=list)
     terminal: bool = False
     done: bool = False
@@ -30,51 +39,75 @@ def _state(number: int) -> np.ndarray:
     return np.array([number, number % 7], np.float32)
 
 
+def _features(number: int, version: int) -> np.ndarray:
+    return np.array([number, version], np.float16)
+
+
 class BufferMachine(RuleBasedStateMachine):
     """Appends, ends, cuts short and discards episodes, and samples in between."""
 
-    @initialize(capacity=st.integers(4, 25), n_step=st.integers(1, 4), stop=st.booleans())
-    def start(self, capacity, n_step, stop):
-        self.capacity, self.n_step, self.stop = capacity, n_step, stop
-        self.buffer = ReplayBuffer(
-            capacity,
-            2,
-            1,
-            batch_size=16,
-            n_step=n_step,
-            discount=DISCOUNT,
-            stop_at_source_change=stop,
-        )
+    @initialize(
+        capacity=st.integers(4, 25), n_step=st.integers(1, 4), stop=st.booleans(), weights=WEIGHTS
+    )
+    def start(self, capacity, n_step, stop, weights):
+        self.capacity, self.n_step, self.stop, self.weights = capacity, n_step, stop, weights
+        self.buffer = self._new_buffer(seed=0)
         self.episodes: list[_Model] = []
         self.number = 0
+        self.serial = 0  # of the next observation
+        self.oldest = 0  # that no later one has overwritten
+        self.version = 0
+        self.features: dict[int, np.ndarray] = {}  # by the number of the observation
+
+    def _new_buffer(self, seed: int) -> ReplayBuffer:
+        return ReplayBuffer(
+            self.capacity,
+            2,
+            1,
+            feature_dim=2,
+            batch_size=BATCH,
+            weights=self.weights,
+            n_step=self.n_step,
+            discount=DISCOUNT,
+            stop_at_source_change=self.stop,
+            seed=seed,
+        )
 
     def _open(self) -> _Model:
         if not self.episodes or self.episodes[-1].done:
             self.episodes.append(_Model())
         return self.episodes[-1]
 
-    def _next(self) -> int:
+    def _observe(self, episode: _Model, features: np.ndarray | None = None) -> int:
+        """A new observation's number."""
         self.number += 1
+        episode.states.append(self.number)
+        episode.serials.append(self.serial)
+        self.features[self.number] = np.zeros(2, np.float16) if features is None else features
+        self.serial += 1
+        self.oldest = max(self.oldest, self.serial - self.capacity)
         return self.number
 
-    @rule(reward=REWARDS, source=SOURCES)
-    def append(self, reward, source):
-        episode, number = self._open(), self._next()
+    @rule(reward=REWARDS, source=SOURCES, seen=st.booleans())
+    def append(self, reward, source, seen):
+        episode = self._open()
+        features = _features(self.number + 1, self.version) if seen else None
+        number = self._observe(episode, features)
         action = np.array([number / 1000], np.float32)
-        self.buffer.append(_state(number), action, number % 3, reward, source)
-        episode.states.append(number)
+        serial = self.buffer.append(_state(number), action, number % 3, reward, source, features)
+        assert serial == episode.serials[-1]
         episode.steps.append((reward, source))
 
     @rule(terminal=st.booleans())
     def end(self, terminal):
         episode = self._open()
         if not episode.states:
-            self.buffer.end(_state(0), terminal)  # nothing is open: nothing happens
+            assert self.buffer.end(_state(0), terminal) == -1  # nothing is open
             self.episodes.pop()
             return
-        number = self._next()
-        self.buffer.end(_state(number), terminal)
-        episode.states.append(number)
+        features = _features(self.number + 1, self.version)
+        number = self._observe(episode, features)
+        assert self.buffer.end(_state(number), terminal, features) == episode.serials[-1]
         episode.terminal, episode.done = terminal, True
 
     @rule()
@@ -83,11 +116,19 @@ class BufferMachine(RuleBasedStateMachine):
         if self.episodes and not self.episodes[-1].done:
             self.episodes[-1].done = True
 
+    @rule()
+    def discard(self):
+        self.buffer.discard()
+        if self.episodes and not self.episodes[-1].done:
+            # What it has overwritten does not come back.
+            self.serial = max(self.episodes.pop().serials[0], self.oldest)
+
     @rule(length=st.integers(1, 9), terminal=st.booleans(), source=SOURCES)
     def add_episode(self, length, terminal, source):
         if self.episodes:
             self.episodes[-1].done = True
-        numbers = [self._next() for _ in range(length + 1)]
+        episode = _Model(steps=[(1.0, source)] * length, terminal=terminal, done=True)
+        numbers = [self._observe(episode) for _ in range(length + 1)]
         self.buffer.add_episode(
             np.stack([_state(n) for n in numbers]),
             np.array([[n / 1000] for n in numbers[:-1]], np.float32),
@@ -96,16 +137,58 @@ class BufferMachine(RuleBasedStateMachine):
             [source] * length,
             terminal,
         )
-        self.episodes.append(_Model(numbers, [(1.0, source)] * length, terminal, True))
+        self.episodes.append(episode)
+
+    def _held(self) -> dict[int, int]:
+        """Serial numbers of the observations that are held, with what states call them."""
+        return {
+            serial: number
+            for episode in self.episodes
+            for serial, number in zip(episode.serials, episode.states, strict=True)
+            if serial >= self.oldest
+        }
+
+    @rule(data=st.data())
+    def replace_features(self, data):
+        serials = data.draw(
+            st.lists(st.integers(self.oldest - 3, self.serial + 2), unique=True, max_size=12)
+        )
+        held = self._held()
+        self.version += 1
+        given = np.full((len(serials), 2), -1, np.float16)
+        for row, serial in enumerate(serials):
+            if serial in held:
+                given[row] = self.features[held[serial]] = _features(held[serial], self.version)
+        self.buffer.replace_features(np.array(serials, np.int64), given)
+
+    @rule()
+    def save_and_restore(self):
+        with tempfile.TemporaryDirectory() as folder:
+            self.buffer.save(Path(folder, "replay.safetensors"), "spec")
+            restored = self._new_buffer(seed=1)
+            # What it held before must not show.
+            restored.add_episode(
+                np.full((8, 2), -1),
+                np.zeros((7, 1)),
+                np.ones(7),
+                np.ones(7),
+                [Source.HUMAN] * 7,
+                True,
+            )
+            restored.restore(Path(folder, "replay.safetensors"), "spec")
+        if len(self.buffer):
+            for _ in range(2):
+                drawn = zip(self.buffer.sample(), restored.sample(), strict=True)
+                assert all(ours.equal(theirs) for ours, theirs in drawn)
+        self.buffer = restored
 
     def _transitions(self) -> dict[int, tuple[float, float, int, Source]]:
         """What can be sampled: state number to (reward, discount, next state, source)."""
-        slots = [(e, i) for e in self.episodes for i in range(len(e.states))]
         result = {}
-        for episode, i in slots[-self.capacity :]:
-            last = len(episode.states) - 1
-            if i >= last:
+        for episode, i in ((e, i) for e in self.episodes for i in range(len(e.states) - 1)):
+            if episode.serials[i] < self.oldest:
                 continue
+            last = len(episode.states) - 1
             total, factor, at = 0.0, 1.0, i
             while True:
                 total += factor * episode.steps[at][0]
@@ -121,6 +204,9 @@ class BufferMachine(RuleBasedStateMachine):
             result[episode.states[i]] = (total, factor, episode.states[at], source)
         return result
 
+    def _observed(self, number: int) -> list[float]:
+        return [*_state(number).tolist(), *self.features[number].tolist()]
+
     @invariant()
     def samples_are_the_lists_transitions(self):
         expected = self._transitions()
@@ -133,45 +219,32 @@ class BufferMachine(RuleBasedStateMachine):
                 self.buffer.sample()
             return
         batch = self.buffer.sample()
-        for row in range(16):
+        for row in range(BATCH):
             number = int(batch.state[row, 0])
             total, factor, following, source = expected[number]
+            assert batch.state[row].tolist() == self._observed(number)
             assert batch.action[row, 0].item() == pytest.approx(number / 1000)
             assert batch.gripper[row].item() == number % 3
             assert batch.reward[row].item() == pytest.approx(total, abs=1e-5)
             assert batch.discount[row].item() == pytest.approx(factor, abs=1e-5)
-            assert batch.next_state[row].tolist() == _state(following).tolist()
+            assert batch.next_state[row].tolist() == self._observed(following)
             assert batch.source[row].item() == source
         available = [self.buffer.count(source) > 0 for source in Source]
-        shares = quotas(16, (1.0, 2.0, 1.0), available)
+        shares = quotas(BATCH, self.weights, available)
         assert [(batch.source == source).sum().item() for source in Source] == shares
+
+    @invariant()
+    def it_knows_what_it_holds(self):
+        held = self._held()
+        serials = np.arange(self.oldest - 3, self.serial + 3)
+        assert self.buffer.holds(serials).tolist() == [serial in held for serial in serials]
+        features = self.buffer.features_of(np.array(sorted(held), np.int64))
+        expected = [self.features[held[serial]] for serial in sorted(held)]
+        assert features.tolist() == [each.tolist() for each in expected]
 
 
 TestBuffer = BufferMachine.TestCase
 TestBuffer.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
-
-
-def test_a_discarded_episode_leaves_no_trace():
-    buffer = ReplayBuffer(50, 2, 1, batch_size=64)
-    for start in (0, 100, 200):
-        for number in range(start, start + 6):
-            buffer.append(_state(number), np.zeros(1), 1, 0.0, Source.POLICY)
-        if start == 100:
-            buffer.discard()
-        else:
-            buffer.end(_state(start + 6), False)
-    assert len(buffer) == 12
-    numbers = set(buffer.sample().state[:, 0].int().tolist())
-    assert not any(100 <= number < 200 for number in numbers)
-
-
-def test_discarding_an_episode_longer_than_the_ring_empties_it():
-    buffer = ReplayBuffer(8, 2, 1)
-    for number in range(20):
-        buffer.append(_state(number), np.zeros(1), 1, 0.0, Source.HUMAN)
-    assert len(buffer) == 7
-    buffer.discard()
-    assert len(buffer) == 0
 
 
 @pytest.mark.parametrize(
@@ -206,5 +279,103 @@ def test_the_same_seed_draws_the_same():
     assert numbers() == numbers()
 
 
-def test_the_memory_is_stated():
-    assert ReplayBuffer(50_000, 36, 3).bytes < 50_000 * 230
+def test_the_memory_is_stated_before_it_is_taken():
+    assert ReplayBuffer.bytes_needed(50_000, 36, 3) < 50_000 * 230
+    buffer = ReplayBuffer(1000, 25, 3, feature_dim=64)
+    assert buffer.bytes == ReplayBuffer.bytes_needed(1000, 25, 3, 64)
+
+
+@pytest.mark.parametrize("features", [64, 2 * 512])
+def test_a_million_steps_of_two_cameras_features_are_held_in_4_gb(features):
+    """Of the compact encoder, and as many as HIL-SERL's embeddings make of each camera, twice."""
+    assert ReplayBuffer.bytes_needed(1_000_000, 25, 3, features) < 4e9
+    assert ReplayBuffer(1_000_000, 25, 3, feature_dim=features).bytes < 4e9
+
+
+def test_more_than_the_machine_has_is_refused():
+    available = psutil.virtual_memory().available
+    capacity = available // ReplayBuffer.bytes_needed(1, 25, 3, 64) + 1_000_000
+    with pytest.raises(UserError, match=rf"capacity: {capacity} steps need .* ask for at most"):
+        ReplayBuffer(capacity, 25, 3, feature_dim=64)
+
+
+def _saved(path: Path) -> ReplayBuffer:
+    """A small buffer with one episode, and its file."""
+    buffer = ReplayBuffer(50, 2, 1, feature_dim=2, batch_size=8)
+    zeros = np.zeros(9, np.float32)
+    states = np.stack([_state(n) for n in range(10)])
+    buffer.add_episode(states, zeros[:, None], zeros, zeros, [Source.POLICY] * 9, True)
+    buffer.save(path, "spec")
+    return buffer
+
+
+def test_a_saved_buffer_is_as_small_as_what_it_holds(tmp_path):
+    path = tmp_path / "replay.safetensors"
+    _saved(path)
+    size = path.stat().st_size
+    assert list(tmp_path.iterdir()) == [path]
+    large = ReplayBuffer(1_000_000, 2, 1, feature_dim=2)
+    large.append(_state(0), np.zeros(1), 1, 0.0, Source.POLICY)
+    large.save(path)
+    assert path.stat().st_size < size + 200
+
+
+def _truncate(data: bytes) -> bytes:
+    return data[: len(data) // 2]
+
+
+def _flip(data: bytes) -> bytes:
+    return data[:-40] + bytes([data[-40] ^ 1]) + data[-39:]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [_truncate, _flip, lambda data: b"", lambda data: b"\xff" * 100, lambda data: data[8:]],
+)
+def test_a_damaged_file_is_refused_and_changes_nothing(tmp_path, damage):
+    path = tmp_path / "replay.safetensors"
+    buffer = _saved(path)
+    path.write_bytes(damage(path.read_bytes()))
+    expected = np.random.default_rng(0).bit_generator.state
+    buffer.rng.bit_generator.state = expected
+    with pytest.raises(UserError, match="damaged") as refused:
+        buffer.restore(path, "spec")
+    assert str(path) in str(refused.value)
+    assert buffer.rng.bit_generator.state == expected
+    assert len(buffer) == 9
+
+
+@pytest.mark.parametrize(
+    ("sizes", "contents", "named"),
+    [
+        ((51, 2, 1, 2), "spec", "capacity 50, this run 51"),
+        ((50, 3, 1, 2), "spec", "state_dim 2, this run 3"),
+        ((50, 2, 2, 2), "spec", "arm_dim 1, this run 2"),
+        ((50, 2, 1, 4), "spec", "feature_dim 2, this run 4"),
+        ((50, 2, 1, 2), "other", "contents 'spec', this run 'other'"),
+    ],
+)
+def test_a_file_of_other_sizes_or_contents_is_refused(tmp_path, sizes, contents, named):
+    path = tmp_path / "replay.safetensors"
+    _saved(path)
+    capacity, state, arm, features = sizes
+    buffer = ReplayBuffer(capacity, state, arm, feature_dim=features)
+    with pytest.raises(UserError, match=named):
+        buffer.restore(path, contents)
+    assert len(buffer) == 0
+
+
+def test_a_file_of_another_kind_or_none_is_refused(tmp_path):
+    path = tmp_path / "replay.safetensors"
+    buffer = ReplayBuffer(50, 2, 1)
+    with pytest.raises(UserError, match="no such file"):
+        buffer.restore(path)
+    save_file({"0.weight": np.zeros(3, np.float32)}, path)
+    with pytest.raises(UserError, match="of format 'none'"):
+        buffer.restore(path)
+
+
+def test_a_file_that_cannot_be_written_is_said(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match="cannot be written"):
+        ReplayBuffer(50, 2, 1).save(tmp_path / "file" / "replay.safetensors")
