@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from hilserl_core.spec import ActionSpec, Field, ObservationSpec
+from hilserl_core.errors import UserError
+from hilserl_core.spec import ActionSpec, Field, ImageField, ObservationSpec
 from hilserl_core.step import Observation, Phase
 from hilserl_policy.actor import Actor
+from hilserl_policy.encoders import EncoderSpec, make_encoder
 from hilserl_policy.networks import Architecture, init_actor
 from hilserl_policy.weights import encode
 
@@ -31,3 +33,65 @@ def test_only_a_policy_that_explores_samples_and_only_in_training(phase, explore
         [actor.act(Observation(0, np.zeros(2, np.float32))).values for _ in range(5)]
     )
     assert (np.ptp(actions[:, :2], axis=0) > 0).all() == sampled
+
+
+SEEING = ObservationSpec(OBSERVATION.fields, (ImageField("front", 16, 16),))
+ENCODER = make_encoder(EncoderSpec.of(SEEING, keypoints=3, foresight=2))
+IMAGE = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+SEEN = Observation(0, np.zeros(2, np.float32), (IMAGE,))
+
+
+def weights(observation, encoder=ENCODER, version=1):
+    features = encoder.spec.feature_dim if encoder is not None else 0
+    architecture = Architecture(observation.state_dim + features, 2, True, (8,))
+    spec = Actor(observation, ACTION, seed=0).spec
+    return encode(init_actor(architecture), architecture, spec, version, encoder)
+
+
+def test_what_acted_on_features_hands_them_on_with_their_encoder():
+    actor = Actor(SEEING, ACTION, seed=0)
+    actor.load(weights(SEEING))
+    actor.begin(Phase.TRAIN, 0)
+    proposal = actor.act(SEEN)
+    features = np.frombuffer(proposal.features, "<f2")
+    expected = ENCODER.encode(ENCODER.prepare(SEEN)[None], np.zeros((1, 2), np.float32))[0]
+    np.testing.assert_array_equal(features, expected)
+    assert proposal.encoder == ENCODER.hash()
+    assert proposal.version == 1
+
+
+def test_encoder_and_actor_change_between_the_same_two_ticks():
+    actor = Actor(SEEING, ACTION, seed=0)
+    actor.load(weights(SEEING))
+    actor.begin(Phase.TRAIN, 0)
+    actor.act(SEEN)
+    other = make_encoder(ENCODER.spec, seed=7)
+    actor.load(weights(SEEING, other, version=2))
+    proposal = actor.act(SEEN)
+    assert (proposal.version, proposal.encoder) == (2, other.hash())
+
+
+def test_while_people_demonstrate_nothing_is_encoded():
+    actor = Actor(SEEING, ACTION, seed=0)
+    actor.load(weights(SEEING))
+    actor.begin(Phase.RECORD, 0)
+    proposal = actor.act(SEEN)
+    assert (proposal.features, proposal.encoder, proposal.version) == (b"", "", 0)
+    assert not proposal.values.any()
+
+
+def test_weights_that_see_nothing_are_refused_and_the_old_ones_act():
+    actor = Actor(SEEING, ACTION, seed=0)
+    actor.load(weights(SEEING))
+    actor.begin(Phase.TRAIN, 0)
+    with pytest.raises(UserError, match=r"read 2 numbers, of which 0 are features.*1 images"):
+        actor.load(weights(SEEING, None, version=2))
+    assert actor.act(SEEN).version == 1
+
+
+def test_an_image_that_does_not_fit_is_refused():
+    actor = Actor(SEEING, ACTION, seed=0)
+    actor.load(weights(SEEING))
+    actor.begin(Phase.TRAIN, 0)
+    with pytest.raises(UserError, match="do not fit the encoder"):
+        actor.act(Observation(0, np.zeros(2, np.float32), (IMAGE[:8],)))

@@ -1,0 +1,105 @@
+"""Images that do not fit are refused by topic, and never become a frame."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from sensor_msgs.msg import JointState
+
+from hilserl_core.messages import image_to_msg, ns_to_stamp
+from hilserl_core.spec import ImageField
+from hilserl_description import koch
+from hilserl_msgs.msg import ServoState
+from hilserl_policy.sensors import Sensors
+
+
+class Log:
+    def __init__(self):
+        self.lines = []
+
+    def error(self, text, **_):
+        self.lines.append(text)
+
+
+class Listener:
+    """Stands in for a node: keeps the callbacks, and what is logged."""
+
+    def __init__(self):
+        self.callbacks, self.log = {}, Log()
+
+    def create_subscription(self, kind, topic, callback, qos):
+        self.callbacks[topic] = callback
+
+    def get_logger(self):
+        return self.log
+
+
+@pytest.fixture
+def node():
+    return Listener()
+
+
+@pytest.fixture
+def frames(node):
+    spec = koch.observation_spec("cameras", [ImageField("front", 8, 8), ImageField("wrist", 8, 8)])
+    stamps = []
+    node.sensors = Sensors(node, spec, stamps.append)
+    return stamps
+
+
+def image(stamp=5, size=8, value=7):
+    return image_to_msg(np.full((size, size, 3), value, np.uint8), stamp)
+
+
+def state(node, stamp=5):
+    names = list(koch.JOINT_NAMES)
+    joints = JointState(name=names, position=[0.0] * 6, velocity=[0.0] * 6)
+    servos = ServoState(name=names, current=[0.0] * 6)
+    for topic, message in (("joint_states", joints), ("servo_states", servos)):
+        message.header.stamp = ns_to_stamp(stamp)
+        node.callbacks[topic](message)
+
+
+def test_a_frame_is_complete_with_every_camera_and_knows_no_object(node, frames):
+    assert "sim/object_pose" not in node.callbacks
+    state(node)
+    node.callbacks["camera/front/policy"](image(value=1))
+    assert not frames
+    node.callbacks["camera/wrist/policy"](image(value=2))
+    assert frames == [5]
+    measured = node.sensors.measurements(5, np.zeros(6))
+    assert {name: int(each[0, 0, 0]) for name, each in measured.images.items()} == {
+        "front": 1,
+        "wrist": 2,
+    }
+    assert measured.object_position is None
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (image(size=6), "camera/wrist/policy.*6 x 6.*needs 8 x 8"),
+        (None, "camera/wrist/policy.*'mono8'.*rgb8"),
+    ],
+)
+def test_an_image_that_does_not_fit_is_named_and_dropped(node, frames, message, words):
+    if message is None:
+        message = image()
+        message.encoding = "mono8"
+    state(node)
+    node.callbacks["camera/front/policy"](image())
+    node.callbacks["camera/wrist/policy"](message)
+    assert not frames
+    (line,) = node.log.lines
+    assert re.search(words, line)
+
+
+def test_a_camera_that_died_is_late(node, frames):
+    state(node, 5)
+    node.callbacks["camera/front/policy"](image(5))
+    node.callbacks["camera/wrist/policy"](image(5))
+    state(node, 300)
+    node.callbacks["camera/front/policy"](image(300))
+    assert node.sensors.frames.late(100) == ["camera/wrist/policy"]
