@@ -143,10 +143,20 @@ def test_a_killed_node_comes_back_and_no_complete_step_is_lost(
     assert "gaps: none" in inspect(run.path)
 
 
+SEEING = """
+learner_node:
+  ros__parameters: {pretrain_updates: 20, refresh_updates: 5, refresh_seconds: 1.0, threads: 1}
+"""
+
+
+@pytest.mark.parametrize("observation", ["state", "cameras"])
 def test_training_goes_on_after_the_learner_and_then_the_policy_were_killed(
-    start: Callable[..., Run],
+    start: Callable[..., Run], tmp_path: Path, observation: str
 ) -> None:
-    run = start("koch_train", demos=3, seed=7, train_minutes=10)
+    config = tmp_path / "config.yaml"
+    config.write_text(SEEING)
+    arguments = {"observation": observation, "scene": "hard", "config": config}
+    run = start("koch_train", demos=3, seed=7, train_minutes=10, **arguments)
 
     def training_episodes() -> int:
         return sum(line["phase"] == Phase.TRAIN for line in run.history())
@@ -155,7 +165,7 @@ def test_training_goes_on_after_the_learner_and_then_the_policy_were_killed(
         lines = (run.path / "learner.jsonl").read_text().splitlines()
         return [json.loads(line) for line in lines]
 
-    run.until(lambda: training_episodes() >= 3 and learned()[-1]["updates"] > 100, 120)
+    run.until(lambda: training_episodes() >= 3 and learned()[-1]["updates"] > 100, 180)
     for node in ("learner_node", "policy_node"):
         victim, before, updates = run.node(node), training_episodes(), learned()[-1]["updates"]
         assert victim is not None
@@ -179,6 +189,18 @@ def test_training_goes_on_after_the_learner_and_then_the_policy_were_killed(
     assert run.wait(40) == 130
     assert all(episode.gaps == 0 for episode in run.episodes())
     assert "gaps: none" in inspect(run.path)
+    if observation == "cameras":
+        check_features(run.episodes())
+
+
+def check_features(episodes: list[Episode]) -> None:
+    """Every step of training has features, of one encoder or the next, and its images."""
+    steps = [step for e in episodes for step in e.steps if step.phase == Phase.TRAIN]
+    assert {len(step.features) for step in steps} == {2 * (2 * 2 * 16 + 12)}
+    assert all(len(step.observation.images) == 2 for step in steps)
+    encoders = [step.encoder for step in steps]
+    assert "" not in encoders
+    assert len(set(encoders)) >= 3
 
 
 @pytest.mark.parametrize(

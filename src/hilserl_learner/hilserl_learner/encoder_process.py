@@ -111,7 +111,7 @@ def _serve(settings: dict[str, Any], requests: Iterator[str]) -> None:
         training.train(updates, tell)
         path = folder / f"{number:06d}.safetensors"
         write_refresh(path, training.refresh())
-        _say("done", number, json.dumps(training.losses))
+        _say("done", number)
 
 
 def _requests() -> Iterator[str]:

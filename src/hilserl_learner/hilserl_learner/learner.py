@@ -195,6 +195,7 @@ class Learner:
             self._clone_or_go_on()
         elif changed:
             self._publish()
+            self.save()  # a learner that starts anew is to have the encoder that acts
         return busy
 
     def _clone(self) -> None:

@@ -8,11 +8,14 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
 from hilserl_core.errors import UserError
 from hilserl_core.run import RunDirectory
 from hilserl_learner.encoder_training import Refresh, read_refresh
+
+_RESTARTS = 3
+"""Times that a process which died is started anew."""
 
 
 class Refresher(Protocol):
@@ -49,10 +52,14 @@ class EncoderProcess:
         self._folder = RunDirectory(run).encoder
         files = sorted(self._folder.glob("*.safetensors"))
         self._number = int(files[-1].stem) if files else 0
-        self._done = self._number
-        self._answers: queue.Queue[list[str]] = queue.Queue()
+        self._settings = settings
+        self._asked = ""  # the request that has not been answered
+        self._restarts = 0
         self.progress = 0.0
-        self.losses: dict[str, float] = {}
+        self._start()
+
+    def _start(self) -> None:
+        self._answers: queue.Queue[list[str]] = queue.Queue()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "hilserl_learner.encoder_process"],
             stdin=subprocess.PIPE,
@@ -61,8 +68,14 @@ class EncoderProcess:
             # Ctrl-C goes to the terminal's whole group: the learner ends this process itself.
             start_new_session=True,
         )
-        threading.Thread(target=self._read, daemon=True).start()
-        self._send(json.dumps(settings))
+        arguments = (self._process.stdout, self._answers)
+        threading.Thread(target=_read, args=arguments, daemon=True).start()
+        self._send(json.dumps(self._settings))
+
+    @property
+    def pid(self) -> int:
+        """Of the process under way."""
+        return self._process.pid
 
     def _send(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -72,16 +85,11 @@ class EncoderProcess:
         except OSError:
             pass  # It has ended; poll() says why.
 
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._answers.put(line.split(maxsplit=2))
-        self._answers.put(["ended"])
-
     def request(self, updates: int, alone: bool) -> None:
         self._number += 1
         self.progress = 0.0
-        self._send(f"{self._number} {updates} {int(alone)}")
+        self._asked = f"{self._number} {updates} {int(alone)}"
+        self._send(self._asked)
 
     def poll(self) -> Refresh | None:
         while True:
@@ -92,15 +100,26 @@ class EncoderProcess:
             if kind == "progress":
                 self.progress = int(words[0]) / int(words[1])
             elif kind == "done":
-                return self._take(int(words[0]), json.loads(words[1]))
+                return self._take(int(words[0]))
             elif kind == "error":
                 raise UserError(f"the encoder's training ended: {' '.join(words)}")
             elif kind == "ended":
-                code = self._process.wait()
-                raise UserError(f"the encoder's training ended with code {code}: see its output")
+                self._restart(self._process.wait())
 
-    def _take(self, number: int, losses: dict[str, float]) -> Refresh:
-        self.losses = losses
+    def _restart(self, code: int) -> None:
+        """Starts the process again after it died; what it had learned lies on disk."""
+        self._restarts += 1
+        if self._restarts > _RESTARTS:
+            raise UserError(
+                f"the encoder's training ended with code {code}, again and again: see the "
+                "learner's log, and free memory if there is little"
+            )
+        self._start()
+        if self._asked:
+            self._send(self._asked)
+
+    def _take(self, number: int) -> Refresh:
+        self._asked = ""
         refresh = read_refresh(self._folder / f"{number:06d}.safetensors")
         for path in self._folder.glob("*.safetensors"):
             if int(path.stem) < number:
@@ -115,3 +134,10 @@ class EncoderProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def _read(output: IO[str], answers: queue.Queue[list[str]]) -> None:
+    """Hands on what a process says, line by line, and that it has ended."""
+    for line in output:
+        answers.put(line.split(maxsplit=2))
+    answers.put(["ended"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import signal
 import time
 from dataclasses import replace
 
@@ -117,3 +119,15 @@ def test_a_run_without_a_frame_is_said_in_one_line(start, tmp_path):
     process.request(1, alone=True)
     with pytest.raises(UserError, match="no recorded frame"):
         wait(process)
+
+
+def test_a_process_that_is_killed_comes_back_and_answers(start, tmp_path):
+    record(tmp_path, 0)
+    process = start()
+    process.request(200, alone=True)
+    end = time.monotonic() + LIMIT
+    while process.progress == 0 and time.monotonic() < end:
+        assert process.poll() is None
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGKILL)
+    assert wait(process).keys == ((tmp_path.name, 0, 6),)

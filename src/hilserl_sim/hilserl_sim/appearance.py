@@ -25,6 +25,9 @@ _TEXTURE_SEED = 0  # the floors are the same in every run; which one lies there 
 _ROOM = ((-0.26, 0.26), (0.02, 0.40))  # m, where clutter stands: x and y
 _MARGIN = 0.03  # m between the patch where the object starts and anything that stands
 _FLAT = 0.001  # m, height of what lies inside the patch
+_OTHER_HUE = 0.08
+"""Least distance of any clutter's hue from the object's (a turn of hues is 1): what is to be
+lifted is known by its colour alone, and a second thing of that colour would be it as well."""
 _CLEAR = 0.035  # m around object and goal that stay free
 
 
@@ -44,6 +47,8 @@ class Appearance:
         self._cameras = [model.camera(name).id for name in CAMERAS]
         self._camera_position = model.cam_pos.copy()
         self._camera_rotation = model.cam_quat.copy()
+        red, green, blue = model.geom_rgba[model.body("object").geomadr[0], :3]
+        self._object_hue = colorsys.rgb_to_hsv(red, green, blue)[0]
         rng = np.random.default_rng(_TEXTURE_SEED)
         for i in range(FLOORS):
             texture = model.texture(f"floor{i}")
@@ -118,8 +123,9 @@ class Appearance:
         model.geom_pos[geom] = (*place, size[2])
         turn = rng.uniform(-np.pi, np.pi)
         model.geom_quat[geom] = (np.cos(turn / 2), 0, 0, np.sin(turn / 2))
+        hue = (self._object_hue + rng.uniform(_OTHER_HUE, 1 - _OTHER_HUE)) % 1.0
         model.geom_rgba[geom, :3] = colorsys.hsv_to_rgb(
-            rng.uniform(), rng.uniform(0.3, 1.0), rng.uniform(0.3, 0.95)
+            hue, rng.uniform(0.3, 1.0), rng.uniform(0.3, 0.95)
         )
 
 
