@@ -67,26 +67,42 @@ def products_of(update: Callable[[], object]) -> Callable[[], None]:
     return twin
 
 
-def full_update(critics: int, subset: int, hidden: int = 256) -> Callable[[], object]:
-    """One update of critics, actor, temperatures and targets on a batch of 256."""
-    settings = AlgorithmParameters(
-        critics=critics, target_subset=subset, hidden=(hidden, hidden), batch_size=256
+def filled_buffer(settings: AlgorithmParameters, state_dim: int, feature_dim: int) -> ReplayBuffer:
+    """Episodes of random numbers, of every source."""
+    buffer = ReplayBuffer(
+        2000,
+        state_dim,
+        ARM_DIM,
+        feature_dim=feature_dim,
+        batch_size=settings.batch_size,
+        n_step=settings.n_step,
     )
-    sac = Sac(
-        Architecture(STATE_DIM, ARM_DIM, True, settings.hidden, settings.activation), settings
-    )
-    buffer = ReplayBuffer(2000, STATE_DIM, ARM_DIM, n_step=3)
     rng = np.random.default_rng(0)
     for _ in range(15):
         buffer.add_episode(
-            rng.normal(size=(101, STATE_DIM)).astype(np.float32),
+            rng.normal(size=(101, state_dim)).astype(np.float32),
             rng.uniform(-1, 1, (100, ARM_DIM)).astype(np.float32),
             rng.integers(0, 3, 100),
             np.zeros(100, np.float32),
             rng.integers(0, 3, 100),
             terminal=True,
         )
-    batch = buffer.sample()
+    held = np.arange(15 * 101)
+    buffer.replace_features(held, rng.uniform(-1, 1, (len(held), feature_dim)).astype(np.float16))
+    return buffer
+
+
+def networks(settings: AlgorithmParameters, inputs: int) -> Sac:
+    """Actor and critics that read ``inputs`` numbers."""
+    return Sac(Architecture(inputs, ARM_DIM, True, settings.hidden, settings.activation), settings)
+
+
+def full_update(
+    settings: AlgorithmParameters, state_dim: int = STATE_DIM, feature_dim: int = 0
+) -> Callable[[], object]:
+    """One update of critics, actor, temperatures and targets on one batch."""
+    sac = networks(settings, state_dim + feature_dim)
+    batch = filled_buffer(settings, state_dim, feature_dim).sample()
     return lambda: sac.update(batch)
 
 
@@ -108,7 +124,7 @@ def row(critics: int, threads: int, repeats: int) -> dict[str, Any]:
     """A full update against its matrix products, with ``threads`` threads of torch."""
     process.prepare(threads)
     with torch.no_grad():
-        update = full_update(critics, subset=2)
+        update = full_update(AlgorithmParameters(critics=critics, hidden=(256, 256)))
         mine, products = compare(update, products_of(update), repeats)
     many = "" if threads == LearnerParameters.threads else f"_threads_{threads}"
     plural = "" if threads == 1 else "s"

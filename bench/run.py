@@ -25,7 +25,15 @@ from rich.table import Table
 
 BENCH = Path(__file__).resolve().parent
 LATEST = BENCH / "results" / "latest.json"
-BENCHMARKS = ("bench_update", "bench_takeover", "bench_lockstep")
+BENCHMARKS = (
+    "bench_update",
+    "bench_pixels",
+    "bench_replay",
+    "bench_encoder",
+    "bench_takeover",
+    "bench_lockstep",
+    "bench_loop",
+)
 KEYS = ("name", "value", "unit", "compared_to", "ratio")
 LIMIT_SECONDS = 900.0
 

@@ -218,6 +218,11 @@ class Experience:
         """Takes an encoder; what is in the buffer keeps its features."""
         self.encoder, self.encoder_hash = encoder, encoder.hash()
 
+    def forget_frames(self) -> None:
+        """Lets go of the frames, where no encoder will come that wants them."""
+        with self.lock:
+            self.frames.clear()
+
     def covered(self, refresh: Refresh) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
         """Serial numbers (n,) of the held observations that a refresh encoded, and features."""
         serials = np.full(len(refresh.indices), -1, np.int64)

@@ -59,7 +59,10 @@ class Sight:
 
     def refresh_if_due(self) -> None:
         """Asks for the next one, once time and new steps make it worth it."""
-        if self._training or self._adoption is not None or not self._p.refresh_updates:
+        if self._training or self._adoption is not None:
+            return
+        if not self._p.refresh_updates:
+            self._experience.forget_frames()
             return
         waited = self._clock() - self._asked >= self._p.refresh_seconds
         if waited and self._experience.training_steps > self._steps:

@@ -14,8 +14,9 @@ from hilserl_core.step import Outcome, Step
 from hilserl_learner.adoption import Adoption, fit, rebase
 from hilserl_learner.encoder_training import Refresh
 from hilserl_learner.experience import Experience
-from hilserl_learner.parameters import AlgorithmParameters
+from hilserl_learner.parameters import AlgorithmParameters, LearnerParameters
 from hilserl_learner.sac import Sac
+from hilserl_learner.sight import Sight
 from hilserl_policy.encoders import Encoder
 from hilserl_policy.networks import Architecture, actor_forward, critic_forward
 from hilserl_replay.buffer import ReplayBuffer
@@ -106,6 +107,31 @@ def test_a_step_missing_from_the_bag_does_not_shift_the_others(experience):
     whole = steps(0)
     take(experience, refresh_of(FIRST, [*whole[:2], *whole[3:]]))
     np.testing.assert_array_equal(features(experience, 6), expected(FIRST, whole))
+
+
+class _NeverDone:
+    """A refresher that is asked, and does not come to an end."""
+
+    progress = 0.0
+
+    def request(self, updates: int, alone: bool) -> None:
+        pass
+
+    def poll(self) -> Refresh | None:
+        return None
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("updates", "kept"), [(0, 0), (200, 6)])
+def test_frames_are_kept_only_where_another_encoder_will_come(experience, updates, kept):
+    p = LearnerParameters(refresh_updates=updates)
+    sight = Sight(_NeverDone(), experience, p, OBSERVATION.state_dim, lambda: 0.0)
+    experience.use(FIRST)
+    add(experience, steps(0, 5, FIRST))
+    sight.refresh_if_due()
+    assert len(experience.frames) == kept
 
 
 def test_networks_say_of_new_features_what_they_said_of_the_old():

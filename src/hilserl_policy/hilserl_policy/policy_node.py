@@ -45,6 +45,7 @@ from hilserl_policy.actor import EVALUATED, Actor
 from hilserl_policy.episode import EpisodeLoop, Executed
 from hilserl_policy.parameters import PolicyParameters
 from hilserl_policy.progress import RunProgress
+from hilserl_policy.punctuality import Punctuality
 from hilserl_policy.schedule import EpisodeSummary, intervention_rate, success_rate
 from hilserl_policy.sensors import Sensors
 
@@ -85,6 +86,7 @@ class PolicyNode(Node):
         self._not_before = 0.0
         self._alive = self._reset_at = self._waited = time.monotonic()
         self._tick_times: deque[float] = deque(maxlen=100)
+        self._punctuality = Punctuality(1 / p.control_rate)
         self._stopped = False
         self._settled_at = float("inf")
         self._message = ""
@@ -112,7 +114,8 @@ class PolicyNode(Node):
         self.create_timer(HOUSEKEEPING, self._housekeeping, clock=wall)
         Diagnostics(self, "episodes", self._health)
         if not self.parameters.lockstep:
-            self.create_timer(1 / self.parameters.control_rate, self._timer_tick, clock=wall)
+            period = 1 / self.parameters.control_rate
+            self._ticker = self.create_timer(period, self._timer_tick, clock=wall)
 
     # -- what arrives
 
@@ -157,9 +160,17 @@ class PolicyNode(Node):
 
     def _timer_tick(self) -> None:
         """A tick on a robot: the newest measurements, if they are fresh."""
+        loop = self._loop
+        if loop is None:
+            self._punctuality.pause()
+            return
+        self._punctuality.tick(time.monotonic(), self._ticker.time_until_next_call() / 1e9)
         late = self._frames.late(int(self.parameters.max_age * 1e9))
-        if self._loop is not None and not late and self._frames.newest >= self._first_stamp:
+        before = loop.newest
+        if not late and self._frames.newest >= self._first_stamp:
             self._tick(self._frames.newest)
+        if loop.newest == before >= 0:
+            self._punctuality.nothing_new()
 
     def _tick(self, stamp: int) -> None:
         """Makes the observation of ``stamp``, acts on it and has it judged."""
@@ -265,6 +276,8 @@ class PolicyNode(Node):
     def _reset(self, phase: Phase) -> None:
         evaluation = phase == Phase.EVALUATE
         number = self._progress.number(phase)
+        if phase != self._episode[0]:
+            self._punctuality.restart()
         self._episode = (phase, number)
         self._actor.begin(phase, number)
         self._publish_status(True)
@@ -345,9 +358,11 @@ class PolicyNode(Node):
         schedule = self._schedule
         message = self._message or f"{schedule.phase.name.lower()}, episode {self._episode[1]}"
         values = {
+            "phase": schedule.phase.name.lower(),
             "steps": schedule.steps,
             "aborted episodes": schedule.aborted,
             "policy version": self._actor.version,
+            **self._punctuality.values(),
         }
         return Health(message, warning=bool(self._message) and self._stopped, values=values)
 

@@ -5,42 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import psutil
 import torch
-from torch import Tensor
 
 from hilserl_core.errors import UserError
 from hilserl_core.step import Source
-from hilserl_replay.sampling import Array, Queue, quotas
+from hilserl_replay.sampling import Array, Batch, Queue, quotas
 from hilserl_replay.store_file import StoreFile, write_store
 
 SOURCES = len(Source)
-
-
-class Batch(NamedTuple):
-    """A batch of n-step transitions.
-
-    Attributes:
-        state: (batch, state_dim + feature_dim) float32: normalised state, then features.
-        action: (batch, arm_dim) float32 in [-1, 1].
-        gripper: (batch,) int64: 0 close, 1 stay, 2 open.
-        reward: (batch,) float32, discounted sum over the transition's steps.
-        discount: (batch,) float32, the factor of the value at next_state: 0 after a
-            terminal step, else the discount to the power of the steps spanned.
-        next_state: (batch, state_dim + feature_dim) float32, likewise.
-        source: (batch,) int64, who acted at ``state``.
-    """
-
-    state: Tensor
-    action: Tensor
-    gripper: Tensor
-    reward: Tensor
-    discount: Tensor
-    next_state: Tensor
-    source: Tensor
 
 
 class ReplayBuffer:

@@ -1,14 +1,38 @@
-"""How a batch is drawn: exact shares of each source, from a queue of what each did."""
+"""What a batch is, and how it is drawn: exact shares by source, from each one's queue."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 Array = NDArray[Any]
+
+
+class Batch(NamedTuple):
+    """A batch of n-step transitions.
+
+    Attributes:
+        state: (batch, state_dim + feature_dim) float32: normalised state, then features.
+        action: (batch, arm_dim) float32 in [-1, 1].
+        gripper: (batch,) int64: 0 close, 1 stay, 2 open.
+        reward: (batch,) float32, discounted sum over the transition's steps.
+        discount: (batch,) float32, the factor of the value at next_state: 0 after a
+            terminal step, else the discount to the power of the steps spanned.
+        next_state: (batch, state_dim + feature_dim) float32, likewise.
+        source: (batch,) int64, who acted at ``state``.
+    """
+
+    state: Tensor
+    action: Tensor
+    gripper: Tensor
+    reward: Tensor
+    discount: Tensor
+    next_state: Tensor
+    source: Tensor
 
 
 def quotas(size: int, weights: Sequence[float], available: Sequence[bool]) -> list[int]:
