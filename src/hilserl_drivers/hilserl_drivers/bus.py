@@ -1,0 +1,264 @@
+"""Servos on a bus, the same for both families: rad, rad/s, A.
+
+A servo's position is 0 rad half a turn from the ends of its encoder, and grows with its
+ticks, also beyond a turn. What joint that is, and which way round, is for ``calibration``.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from hilserl_drivers.registers import (
+    TICKS_PER_TURN,
+    Mode,
+    Model,
+    radians_to_ticks,
+    ticks_to_radians,
+)
+from hilserl_drivers.transactions import Answer, BusError, Refused, Transactions, Unplugged
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one servo measured.
+
+    Attributes:
+        position: rad.
+        velocity: rad/s.
+        current: A; nan where the servo has no such sensor.
+        load: share of the greatest torque, signed; nan where it reports none.
+        voltage: V.
+        temperature: degrees Celsius.
+        alert: whether the servo says that it has a hardware error.
+    """
+
+    position: float
+    velocity: float
+    current: float
+    load: float
+    voltage: float
+    temperature: float
+    alert: bool
+
+
+class Bus(Transactions):
+    """A family's servos by names and units that both share."""
+
+    can_reboot = False
+
+    # -- registers
+
+    def write_lasting(self, servo: int, register: str, value: int) -> None:
+        """Sets an EEPROM register and reads it back, where it is not so already.
+
+        The torque must be off.
+
+        Raises:
+            BusError: as ``write``, or the servo did not keep it.
+        """
+        if self.read(servo, register) == value:
+            return
+        self._unlock(servo)
+        self.write(servo, register, value)
+        kept = self.read(servo, register)
+        self._lock(servo)
+        if kept != value:
+            raise Refused(f"servo {servo} kept {register} = {kept} instead of {value}")
+
+    def _unlock(self, servo: int) -> None:
+        """Makes what is written to the EEPROM last."""
+
+    def _lock(self, servo: int) -> None:
+        """Ends ``_unlock``."""
+
+    def reboot(self, servo: int) -> None:
+        """Restarts a servo, which clears its hardware error; its RAM is as at power-on.
+
+        Raises:
+            Refused: this family has no such request.
+        """
+        raise Refused(
+            f"servo {servo} cannot be restarted by a request: switch its power off and on"
+        )
+
+    # -- requests to all servos
+
+    def read_states(self, servos: Sequence[int]) -> dict[int, Reading]:
+        """What the servos measure, in one transaction; those that did not answer are left out.
+
+        An answer counts only if it is whole, of the length asked for, and the only one of
+        its servo.
+
+        Raises:
+            Unplugged: the port is gone.
+        """
+        address, length = self.models[servos[0]].state_block
+        heard: dict[int, Answer] = {}
+        doubled = set()
+        with self._transaction() as port:
+            if self._send_sync_read(port, address, length, servos) == 0:
+                while len(heard) < len(servos):
+                    answer = self._next(port)
+                    if answer is None and port.isPacketTimeout():
+                        break
+                    if answer is None or answer.servo not in servos or len(answer.data) != length:
+                        self.counts.bad += 1
+                    elif answer.servo in heard:
+                        self.counts.bad += 1
+                        doubled.add(answer.servo)
+                    else:
+                        heard[answer.servo] = answer
+        self.counts.lost += len(servos) - len(heard)
+        self.counts.received += len(heard) - len(doubled)
+        return {
+            servo: self._reading(self.models[servo], answer.error, answer.data)
+            for servo, answer in heard.items()
+            if servo not in doubled
+        }
+
+    def _reading(self, model: Model, error: int, data: bytes) -> Reading:
+        start, _ = model.state_block
+
+        def value(name: str, unit: float | None) -> float:
+            register = model.registers.get(name)
+            if register is None or unit is None or register.address < start:
+                return math.nan
+            part = data[register.address - start : register.end - start]
+            return register.decode(part) * unit
+
+        raw = model.registers["present_position"]
+        ticks = raw.decode(data[raw.address - start : raw.end - start])
+        status = value("hardware_error", 1.0)
+        return Reading(
+            position=ticks_to_radians(ticks),
+            velocity=value("present_velocity", model.velocity_unit),
+            current=value("present_current", model.current_unit),
+            load=value("present_load", 0.001),
+            voltage=value("present_voltage", 0.1),
+            temperature=value("present_temperature", 1.0),
+            alert=self._is_alert(error) or status > 0,
+        )
+
+    def write_positions(self, positions: Mapping[int, float]) -> None:
+        """Sets the goals of the servos, rad, in one transaction that nobody answers.
+
+        Raises:
+            Unplugged: the port is gone.
+        """
+        self._write_all(
+            "goal_position", {servo: radians_to_ticks(rad) for servo, rad in positions.items()}
+        )
+
+    def write_currents(self, currents: Mapping[int, float]) -> None:
+        """Sets goal currents, A: the greatest that a servo takes in a current-position mode.
+
+        Raises:
+            Unplugged: the port is gone.
+        """
+        ticks = {}
+        for servo, amperes in currents.items():
+            unit = self.models[servo].current_unit
+            if unit is not None:
+                ticks[servo] = round(amperes / unit)
+        self._write_all("goal_current", ticks)
+
+    def _write_all(self, register: str, values: Mapping[int, int]) -> None:
+        if not values:
+            return
+        entries = {servo: self.models[servo].registers[register] for servo in values}
+        data = {servo: entries[servo].encode(value) for servo, value in values.items()}
+        entry = next(iter(entries.values()))
+        with self._transaction() as port:
+            self._send_sync_write(port, entry.address, entry.size, data)
+
+    # -- settings
+
+    def set_torque(self, servos: Iterable[int], on: bool) -> None:
+        """Switches torque on or off, each servo having confirmed it.
+
+        Raises:
+            BusError: a servo did not confirm it; all were asked all the same.
+        """
+        failed: BusError | None = None
+        for servo in servos:
+            try:
+                self.write(servo, "torque_enable", int(on))
+            except Unplugged:
+                raise
+            except BusError as error:
+                failed = error
+        if failed is not None:
+            raise failed
+
+    def set_mode(self, servo: int, mode: Mode) -> None:
+        """Sets the operating mode; the torque must be off.
+
+        Raises:
+            Refused: the model does not have that mode.
+        """
+        model = self.models[servo]
+        if mode not in model.modes:
+            raise Refused(f"servo {servo} is a {model.name}, which has no {mode.value} mode")
+        self.write_lasting(servo, "operating_mode", model.modes[mode])
+
+    def set_gains(self, servo: int, p: int, i: int, d: int) -> None:
+        """Sets the position gains, in the servo's own units."""
+        for letter, value in (("p", p), ("i", i), ("d", d)):
+            self._set(servo, f"position_{letter}_gain", value)
+
+    def _set(self, servo: int, register: str, value: int) -> None:
+        """Sets a register, wherever it lies."""
+        model = self.models[servo]
+        if model.registers[register].address < model.eeprom_end:
+            self.write_lasting(servo, register, value)
+        else:
+            self.write(servo, register, value)
+
+    def set_profile(self, servo: int, velocity: float, acceleration: float) -> None:
+        """Limits how a servo goes to a new goal: rad/s, rad/s^2; 0 is without limit."""
+        model = self.models[servo]
+        self.write(servo, "profile_acceleration", round(acceleration / model.acceleration_unit))
+        self.write(servo, "profile_velocity", round(velocity / model.velocity_unit))
+
+    @abc.abstractmethod
+    def set_effort_limit(self, servo: int, share: float) -> None:
+        """Limits the torque to a share of the greatest, without wearing the EEPROM."""
+
+    def set_watchdog(self, servo: int, seconds: float) -> None:
+        """Has a servo stop by itself after that long without a request; 0 switches it off.
+
+        It also ends the state in which it had stopped. A family without one ignores this.
+        """
+
+    @abc.abstractmethod
+    def set_plain(self, servo: int) -> None:
+        """Clears what would turn a servo's direction or the meaning of its positions."""
+
+    def calibration_registers(self, servo: int) -> tuple[int, int, int]:
+        """Homing offset, lowest and highest position, ticks, as the servo keeps them."""
+        names = ("homing_offset", "min_position", "max_position")
+        offset, low, high = (self.read(servo, name) for name in names)
+        return offset, low, high
+
+    def write_calibration(self, servo: int, offset: int, low: int, high: int) -> None:
+        """Has the servo keep its homing offset and its limits, ticks; the torque must be off."""
+        names = ("homing_offset", "min_position", "max_position")
+        for name, value in zip(names, (offset, low, high), strict=True):
+            self.write_lasting(servo, name, value)
+
+
+def half_turn_offset(model: Model, ticks: int, offset: int, target: int) -> int:
+    """The homing offset with which a servo that now reads ``ticks`` would read ``target``.
+
+    Args:
+        ticks: its position with the offset that it has.
+        offset: the one that it has.
+        target: ticks.
+    """
+    result = offset + model.offset_sign * (target - ticks)
+    turn = TICKS_PER_TURN
+    # Within a turn either way: an STS3215 holds no more, and more means the same.
+    return (result + turn // 2 - 1) % turn - (turn // 2 - 1)
