@@ -17,8 +17,5 @@ setup(
     maintainer_email="maintainers@hilserl.org",
     description="Drivers of Dynamixel and Feetech servo arms, and an emulated servo bus.",
     license="Apache-2.0",
-    entry_points={
-        "console_scripts": [
-        ]
-    },
+    entry_points={"console_scripts": []},
 )

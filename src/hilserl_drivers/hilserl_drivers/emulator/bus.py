@@ -26,6 +26,10 @@ from hilserl_drivers.registers import Family
 BITS_PER_BYTE = 10
 _ALERT = 0x80
 _INSTRUCTION_ERROR = 2
+_LONGEST = 248
+"""Bytes that an answer can hold."""
+_PARAMETERS = {READ: 2, WRITE: 1, SYNC_READ: 2, SYNC_WRITE: 2}
+"""How many addresses and lengths an instruction begins with."""
 
 Part = tuple[float, bytes]
 """When bytes arrive at the host, s of the clock, and the bytes."""
@@ -63,11 +67,13 @@ class EmulatedBus:
         self._clock, self._timing = clock, timing
         self._buffer = bytearray()
         self._now = clock()
+        self._written = False  # A setting may change what the servos measure.
         self.advance()
 
     def advance(self) -> None:
         """Lets the time pass that has passed."""
         with self.lock:
+            self._written = False
             now = self._clock()
             seconds, self._now = max(0.0, now - self._now), now
             shafts = self.plant.advance(seconds, [servo.drive() for servo in self.servos])
@@ -77,7 +83,8 @@ class EmulatedBus:
     def receive(self, data: bytes, baud: int) -> list[Part]:
         """Takes bytes off the wire, sent at ``baud``; returns the answers to them."""
         with self.lock:
-            self.advance()
+            if self._written or self._clock() > self._now:
+                self.advance()
             self._buffer += self.faults.request(bytes(data))
             parts: list[Part] = []
             due = self._now + (len(data) * BITS_PER_BYTE / baud if self._timing else 0.0)
@@ -120,6 +127,8 @@ class EmulatedBus:
                 heard.setdefault(servo.id, []).append(servo)
         code, parameters = instruction.code, instruction.parameters
         size = self._codec.address_size
+        if len(parameters) < _PARAMETERS.get(code, 0) * size:
+            return []  # Damaged in a way that its checksum does not show.
         if code == SYNC_WRITE:
             self._sync_write(heard, parameters)
             return []
@@ -129,11 +138,14 @@ class EmulatedBus:
             )
             asked = [heard[servo] for servo in parameters[2 * size :] if servo in heard]
         else:
-            address, length = int.from_bytes(parameters[:size], "little"), 0
+            address = int.from_bytes(parameters[:size], "little")
+            length = int.from_bytes(parameters[size : 2 * size], "little")
             everybody = instruction.servo == BROADCAST
             asked = list(heard.values()) if everybody else [heard.get(instruction.servo, [])]
             if everybody and code not in (PING, SYNC_READ):
                 return []
+        if code in (READ, SYNC_READ) and length > _LONGEST:
+            return []
         answers = []
         for servos in filter(None, asked):
             done = [self._do(servo, code, address, length, parameters[size:]) for servo in servos]
@@ -154,10 +166,9 @@ class EmulatedBus:
             number = servo.model.number.to_bytes(2, "little")
             firmware = bytes([servo.get("firmware")])
             return 0, number + firmware if self._dynamixel else b""
-        if code == READ:
-            return 0, servo.read(address, int.from_bytes(rest, "little"))
-        if code == SYNC_READ:
+        if code in (READ, SYNC_READ):
             return 0, servo.read(address, length)
+        self._written = True
         if code == WRITE:
             error = servo.write(address, rest)
             return (error if self._dynamixel else 0), b""
