@@ -17,5 +17,13 @@ setup(
     maintainer_email="maintainers@hilserl.org",
     description="Drivers of Dynamixel and Feetech servo arms, and an emulated servo bus.",
     license="Apache-2.0",
-    entry_points={"console_scripts": []},
+    entry_points={
+        "console_scripts": [
+            "calibrate = hilserl_drivers.calibrate:main",
+            "driver_node = hilserl_drivers.driver_node:main",
+            "emulate = hilserl_drivers.emulate:main",
+            "monitor = hilserl_drivers.monitor:main",
+            "scan = hilserl_drivers.scan:main",
+        ]
+    },
 )

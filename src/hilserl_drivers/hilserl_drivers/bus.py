@@ -61,18 +61,25 @@ class Bus(Transactions):
         """
         if self.read(servo, register) == value:
             return
-        self._unlock(servo)
+        self.unlock(servo)
         self.write(servo, register, value)
         kept = self.read(servo, register)
-        self._lock(servo)
+        self.lock(servo)
         if kept != value:
             raise Refused(f"servo {servo} kept {register} = {kept} instead of {value}")
 
-    def _unlock(self, servo: int) -> None:
-        """Makes what is written to the EEPROM last."""
+    def write_identity(self, servo: int, register: str, value: int) -> None:
+        """Sets the register by which a servo is reached, and does not wait for its word."""
+        entry = self.models[servo].registers[register]
+        data = entry.encode(value)
+        self.unlock(servo)
+        self._ask(servo, 0, lambda port: self._send_write(port, servo, entry.address, data))
 
-    def _lock(self, servo: int) -> None:
-        """Ends ``_unlock``."""
+    def unlock(self, servo: int) -> None:
+        """Makes what is written to the EEPROM last, in a family where it would not."""
+
+    def lock(self, servo: int) -> None:
+        """Ends ``unlock``."""
 
     def reboot(self, servo: int) -> None:
         """Restarts a servo, which clears its hardware error; its RAM is as at power-on.

@@ -1,7 +1,7 @@
 """What joint angle a servo's position is: stored by servo id, and kept by the servos as well.
 
-The servo's homing offset puts the arm's pose at calibration half a turn from the ends of
-the encoder, so that no joint's range crosses them. Offset and range are written into the
+The servo's homing offset puts the middle of a joint's range half a turn from the ends of
+the encoder, so that it does not cross them. Offset and range are written into the
 servos too: that is how a calibration is told from another arm's.
 """
 

@@ -115,6 +115,7 @@ class Driver:
         )
         self._settings, self._clock = settings, clock
         self._homing: Homing | None = None
+        self._holding = False
         self._torque_to_cut = False
         self._cycled_at = self._retry_at = self._audit_at = -math.inf
         self._lock = threading.Lock()
@@ -172,8 +173,14 @@ class Driver:
         except BusError as error:
             self._cut()
             raise _broken(error) from None
-        self.state, self.problem = State.ACTIVE, ""
+        self.state, self.problem, self._holding = State.ACTIVE, "", False
         self._cycled_at = self._clock()
+
+    def hold(self) -> None:
+        """Stays where it is, whatever is commanded, until ``activate``."""
+        self._end_homing("the driver was deactivated")
+        self._holding = True
+        self.setpoint.start(self.setpoint.value)
 
     def deactivate(self) -> None:
         """Switches the torque off; the arm sinks."""
@@ -272,7 +279,7 @@ class Driver:
 
     def _accept(self, command: Vector, now: float) -> None:
         try:
-            if self._homing is None:
+            if self._homing is None and not self._holding:
                 self.setpoint.command(command, now)
         except CommandError:
             self.refused_commands += 1

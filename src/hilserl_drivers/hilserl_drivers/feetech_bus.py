@@ -60,10 +60,10 @@ class FeetechBus(Bus):
     def _is_alert(self, error: int) -> bool:
         return bool(error)
 
-    def _unlock(self, servo: int) -> None:
+    def unlock(self, servo: int) -> None:
         self.write(servo, "lock", 0)
 
-    def _lock(self, servo: int) -> None:
+    def lock(self, servo: int) -> None:
         self.write(servo, "lock", 1)
 
     def set_effort_limit(self, servo: int, share: float) -> None:

@@ -211,7 +211,7 @@ def test_where_a_calibration_lies(monkeypatch, tmp_path):
 
 
 def test_no_such_port():
-    with pytest.raises(UserError, match="no port /dev/ttyNOTHERE: .*; check the cable, or name"):
+    with pytest.raises(UserError, match=r"no port /dev/ttyNOTHERE: .*; check the cable, or name"):
         wire.SerialWire("/dev/ttyNOTHERE", 1_000_000)
 
 

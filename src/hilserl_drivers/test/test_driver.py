@@ -30,6 +30,16 @@ def test_configuring_switches_no_torque_on_and_activating_moves_nothing(name):
     assert rig.emulated.angles() == pytest.approx(before, abs=0.003)
 
 
+def test_servos_in_another_mode_are_set_right_before_their_positions_are_believed():
+    rig = ArmRig("koch_follower")
+    rig.emulated.place([0.3, 0.2, 0.3, 0.2, 0.3, -0.4])
+    for servo in rig.emulated.servos:
+        servo.keep({"operating_mode": 3, "drive_mode": 1})
+    rig.driver.configure()
+    assert [servo.get("operating_mode") for servo in rig.emulated.servos] == [4, 4, 4, 4, 4, 5]
+    assert rig.driver.joints.positions() == pytest.approx(rig.emulated.angles(), abs=0.01)
+
+
 @ARMS
 def test_it_follows_commands(name):
     rig = ArmRig(name)

@@ -97,6 +97,7 @@ class EmulatedArm:
             entries[spec.id] = entry
             names = ("homing_offset", "min_position", "max_position")
             servo.keep(dict(zip(names, entry.registers, strict=True)))
+            servo.keep({"operating_mode": servo.model.modes[spec.mode]})
         self.calibration = Calibration(arm.name, entries)
         self._plant = plant or ServoPlant([servo.model for servo in self.servos])
         if isinstance(self._plant, ServoPlant):
@@ -122,6 +123,14 @@ class EmulatedArm:
             for joint, angle in zip(self.joints, np.asarray(angles, float), strict=True):
                 joint.position, joint.velocity = float(angle), 0.0
             self.bus.advance()
+
+    def forget_calibration(self) -> None:
+        """Leaves the servos as they come from the factory."""
+        for servo in self.servos:
+            mode = servo.model.modes[Mode.POSITION]
+            servo.keep({"homing_offset": 0, "operating_mode": mode})
+            servo.keep({"min_position": 0, "max_position": 4095})
+        self.power_cycle()
 
     def power_cycle(self) -> None:
         """Takes the power off all servos and gives it back."""
