@@ -25,7 +25,7 @@ from rich.table import Table
 
 BENCH = Path(__file__).resolve().parent
 LATEST = BENCH / "results" / "latest.json"
-BENCHMARKS = ("bench_update", "bench_takeover", "bench_lockstep")
+BENCHMARKS = ("bench_update", "bench_takeover", "bench_lockstep", "bench_driver")
 KEYS = ("name", "value", "unit", "compared_to", "ratio")
 LIMIT_SECONDS = 900.0
 

@@ -104,6 +104,8 @@ class Driver:
         self.connected = False
         self.refused_commands = 0
         self.reconnections = 0
+        self.starts = 0
+        """How often the setpoint was set anew to where the arm stands."""
         maps = self.joints.maps.values()
         self.setpoint = Setpoint(
             [joint.low for joint in maps],
@@ -351,6 +353,7 @@ class Driver:
     def _start(self) -> None:
         """Torque as the role has it, from where the arm stands."""
         self.setpoint.start(self.joints.locate())
+        self.starts += 1
         if self.role == Role.LEAD:
             self.joints.let_go(self._settings.friction_current, self._settings.bus_watchdog)
         else:

@@ -95,9 +95,6 @@ class EmulatedArm:
             self.mounts.append(Mount((encoder - CENTRE) * RADIANS_PER_TICK - sign * middle, sign))
             entry = _entry(spec.joint, servo, encoder, sign, middle, (spec.low, spec.high))
             entries[spec.id] = entry
-            names = ("homing_offset", "min_position", "max_position")
-            servo.keep(dict(zip(names, entry.registers, strict=True)))
-            servo.keep({"operating_mode": servo.model.modes[spec.mode]})
         self.calibration = Calibration(arm.name, entries)
         self._plant = plant or ServoPlant([servo.model for servo in self.servos])
         if isinstance(self._plant, ServoPlant):
@@ -105,7 +102,7 @@ class EmulatedArm:
                 joint.low, joint.high = spec.low - OVERTRAVEL, spec.high + OVERTRAVEL
         mounted = MountedPlant(self._plant, self.mounts)
         self.bus = EmulatedBus(self.servos, clock, mounted, timing, faults)
-        self.power_cycle()
+        self.repair()
 
     @property
     def joints(self) -> list[Joint]:
@@ -123,6 +120,15 @@ class EmulatedArm:
             for joint, angle in zip(self.joints, np.asarray(angles, float), strict=True):
                 joint.position, joint.velocity = float(angle), 0.0
             self.bus.advance()
+
+    def repair(self) -> None:
+        """Has the servos keep what they were set to when the arm was built."""
+        for spec, servo in zip(self.arm.servos, self.servos, strict=True):
+            offset, low, high = self.calibration.servos[spec.id].registers
+            servo.reset(spec.id, self.arm.baud)
+            servo.keep({"homing_offset": offset, "min_position": low, "max_position": high})
+            servo.keep({"operating_mode": servo.model.modes[spec.mode]})
+        self.power_cycle()
 
     def forget_calibration(self) -> None:
         """Leaves the servos as they come from the factory."""

@@ -62,6 +62,8 @@ class EmulatedBus:
         """Hold it while touching servos or plant from another thread."""
         self.answered = 0
         """Answers sent, those that a fault then swallowed among them."""
+        self.misheard = 0
+        """Requests so damaged that they meant something else, and passed the checksum."""
         self._dynamixel = servos[0].model.family == Family.DYNAMIXEL
         self._codec: Codec = DynamixelCodec() if self._dynamixel else FeetechCodec()
         self._clock, self._timing = clock, timing
@@ -80,15 +82,22 @@ class EmulatedBus:
             for servo, shaft in zip(self.servos, shafts, strict=True):
                 servo.advance(seconds, shaft)
 
+    def catch_up(self) -> None:
+        """Lets time pass if any has."""
+        if self._written or self._clock() > self._now:
+            self.advance()
+
     def receive(self, data: bytes, baud: int) -> list[Part]:
         """Takes bytes off the wire, sent at ``baud``; returns the answers to them."""
         with self.lock:
-            if self._written or self._clock() > self._now:
-                self.advance()
-            self._buffer += self.faults.request(bytes(data))
+            self.catch_up()
+            heard = self.faults.request(bytes(data))
+            self._buffer += heard
             parts: list[Part] = []
             due = self._now + (len(data) * BITS_PER_BYTE / baud if self._timing else 0.0)
             while (instruction := self._codec.take(self._buffer)) is not None:
+                if heard != data and instruction != self._codec.take(bytearray(data)):
+                    self.misheard += 1
                 for servos, error, answer in self._answers(instruction, baud):
                     packets, due = self._send(servos, error, answer, due)
                     parts += packets

@@ -45,15 +45,17 @@ class EmulatedServo:
         self.restarts = 0
         size = max(register.end for register in model.registers.values())
         self._memory = bytearray(size)
-        for register in model.registers.values():
-            self._store(register, register.initial)
-        self.set("id", servo)
-        self.set("baud_rate", BAUD_CODES[model.family][baud])
-        self._eeprom = bytes(self._memory[: model.eeprom_end])
+        self.reset(servo, baud)
         self._stalled = 0.0
         self._silent = 0.0
         self._ticks = CENTRE  # Of the encoder, at the last look.
         self._turns = 0  # Of the encoder since power-on; it knows its angle, not its turn.
+
+    def reset(self, servo: int, baud: int) -> None:
+        """Factory settings, but for an id and a baud rate."""
+        for register in self.model.registers.values():
+            self._store(register, register.initial)
+        self.keep({"id": servo, "baud_rate": BAUD_CODES[self.model.family][baud]})
 
     # -- registers
 
