@@ -186,6 +186,8 @@ class Driver:
 
     def deactivate(self) -> None:
         """Switches the torque off; the arm sinks."""
+        if self.state == State.CLOSED:
+            return
         if self.state == State.ACTIVE:
             self.state = State.READY
         self._end_homing("the driver was deactivated")

@@ -104,6 +104,19 @@ class DriverNode(LifecycleNode):
                 self.close()
                 raise UserError(self._failure)
 
+    def _LifecycleNodeMixin__change_state(self, transition_id: int) -> TransitionCallbackReturn:
+        """Refuses a transition that the state does not have, where rclpy would raise.
+
+        Anybody could end the node by asking for one, and so drop the arm.
+        """
+        try:
+            change = super()._LifecycleNodeMixin__change_state
+            result: TransitionCallbackReturn = change(transition_id)
+            return result
+        except RuntimeError as error:
+            self.get_logger().error(f"transition {transition_id} was refused: {error}")
+            return TransitionCallbackReturn.FAILURE
+
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Opens the port and checks the arm."""
         return self._transition(self._configure)
@@ -192,9 +205,7 @@ class DriverNode(LifecycleNode):
         response.success = self._driver is not None
         response.message = "the driver is not configured"
         if self._driver is not None:
-            self._driver.request_stop(
-                "stopped by the service robot/stop; robot/release_stop ends it"
-            )
+            self._driver.request_stop("stopped by robot/stop: call robot/release_stop to go on")
             response.message = "the torque is cut until robot/release_stop"
         return response
 

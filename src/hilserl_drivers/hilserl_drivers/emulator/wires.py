@@ -153,8 +153,10 @@ class PtyBus:
                 with contextlib.suppress(OSError):
                     data = os.read(master, 4096)
                 if not data:
+                    self.bus.advance()
                     time.sleep(_IDLE)
-                for when, part in self.bus.receive(data, self._baud(master)) if data else []:
+                    continue
+                for when, part in self.bus.receive(data, self._baud(master)):
                     count += 1
                     heapq.heappush(due, (when, count, part))
             elif not due:
