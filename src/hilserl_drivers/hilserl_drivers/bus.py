@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from hilserl_drivers.registers import (
@@ -18,7 +18,14 @@ from hilserl_drivers.registers import (
     radians_to_ticks,
     ticks_to_radians,
 )
-from hilserl_drivers.transactions import Answer, BusError, Refused, Transactions, Unplugged
+from hilserl_drivers.transactions import (
+    ATTEMPTS,
+    Answer,
+    BusError,
+    Refused,
+    Transactions,
+    Unplugged,
+)
 
 
 @dataclass(frozen=True)
@@ -125,6 +132,27 @@ class Bus(Transactions):
             for servo, answer in heard.items()
             if servo not in doubled
         }
+
+    def read_all(
+        self, servos: Sequence[int], accept: Callable[[int, Reading], bool] = lambda *_: True
+    ) -> dict[int, Reading]:
+        """A reading of every servo, asked several times if need be.
+
+        Args:
+            servos: ids.
+            accept: says of an id and a reading whether to take it.
+
+        Raises:
+            BusError: one does not answer.
+        """
+        found: dict[int, Reading] = {}
+        for _ in range(ATTEMPTS):
+            states = self.read_states(servos).items()
+            found |= {servo: reading for servo, reading in states if accept(servo, reading)}
+            if len(found) == len(servos):
+                return found
+        missing = next(servo for servo in servos if servo not in found)
+        raise BusError(f"servo {missing} does not answer")
 
     def _reading(self, model: Model, error: int, data: bytes) -> Reading:
         start, _ = model.state_block

@@ -13,7 +13,6 @@ from hilserl_drivers.registers import (
     TICKS_PER_TURN,
     radians_to_ticks,
 )
-from hilserl_drivers.transactions import BusError
 
 ENOUGH = 0.6
 """Of the range of a joint's description: moved less, it has not been at both ends."""
@@ -64,14 +63,11 @@ class Calibrator:
         Raises:
             BusError: one does not answer.
         """
-        found: dict[int, int] = {}
-        for _ in range(checks.ATTEMPTS):
-            for servo, reading in self._bus.read_states(self._arm.ids).items():
-                found[servo] = radians_to_ticks(reading.position) % TICKS_PER_TURN
-            if len(found) == len(self._arm.ids):
-                return found
-        missing = next(spec for spec in self._arm.servos if spec.id not in found)
-        raise BusError(f"{checks.name(missing)} does not answer")
+        readings = self._bus.read_all(self._arm.ids)
+        return {
+            servo: radians_to_ticks(reading.position) % TICKS_PER_TURN
+            for servo, reading in readings.items()
+        }
 
     def take_pose(self) -> None:
         """Makes the pose in which the arm is held the middle of every encoder, for now.

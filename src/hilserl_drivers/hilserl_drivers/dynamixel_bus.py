@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from dynamixel_sdk import COMM_SUCCESS, Protocol2PacketHandler
 from dynamixel_sdk.robotis_def import INST_REBOOT
@@ -15,7 +15,6 @@ from hilserl_drivers.transactions import ATTEMPTS, Answer, BusError
 _ALERT = 0x80  # Of a status packet's error: there is a hardware error.
 _HEADER = 7  # Bytes up to and with the length.
 _DATA = 9  # Where the data of a status packet begins.
-_STATUS = 11  # Bytes of one without data.
 _CRC = 2
 _WATCHDOG_UNIT = 0.02  # s
 _FULL_PWM = 885
@@ -27,26 +26,11 @@ class DynamixelBus(Bus):
     family = Family.DYNAMIXEL
     model_address = (0, 2)
     can_reboot = True
+    _status_bytes = 11
     _sdk = Protocol2PacketHandler()
-
-    def _send_read(self, port: Port, servo: int, address: int, length: int) -> int:
-        result: int = self._sdk.readTx(port, servo, address, length)
-        return result
-
-    def _send_write(self, port: Port, servo: int, address: int, data: bytes) -> int:
-        result: int = self._sdk.writeTxOnly(port, servo, address, len(data), list(data))
-        port.setPacketTimeout(_STATUS)
-        return result
 
     def _send_sync_read(self, port: Port, address: int, length: int, servos: Sequence[int]) -> int:
         result: int = self._sdk.syncReadTx(port, address, length, list(servos), len(servos), False)
-        return result
-
-    def _send_sync_write(
-        self, port: Port, address: int, length: int, data: Mapping[int, bytes]
-    ) -> int:
-        parameters = [byte for servo, part in data.items() for byte in (servo, *part)]
-        result: int = self._sdk.syncWriteTxOnly(port, address, length, parameters, len(parameters))
         return result
 
     def _receive(self, port: Port) -> Answer | None:
@@ -74,7 +58,7 @@ class DynamixelBus(Bus):
     def _send_reboot(self, port: Port, servo: int) -> int:
         packet = [0, 0, 0, 0, servo, 3, 0, INST_REBOOT, 0, 0]
         result: int = self._sdk.txPacket(port, packet)
-        port.setPacketTimeout(_STATUS)
+        port.setPacketTimeout(self._status_bytes)
         return result
 
     def set_effort_limit(self, servo: int, share: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from scservo_sdk import COMM_SUCCESS, protocol_packet_handler
 
@@ -14,7 +14,6 @@ from hilserl_drivers.transactions import Answer
 
 _HEADER = 4  # Bytes up to and with the length.
 _DATA = 5  # Where the data of a status packet begins.
-_STATUS = 6  # Bytes of one without data.
 _FULL_TORQUE = 1000
 
 
@@ -23,26 +22,11 @@ class FeetechBus(Bus):
 
     family = Family.FEETECH
     model_address = (3, 2)
+    _status_bytes = 6
     _sdk = protocol_packet_handler()
-
-    def _send_read(self, port: Port, servo: int, address: int, length: int) -> int:
-        result: int = self._sdk.readTx(port, servo, address, length)
-        return result
-
-    def _send_write(self, port: Port, servo: int, address: int, data: bytes) -> int:
-        result: int = self._sdk.writeTxOnly(port, servo, address, len(data), list(data))
-        port.setPacketTimeout(_STATUS)
-        return result
 
     def _send_sync_read(self, port: Port, address: int, length: int, servos: Sequence[int]) -> int:
         result: int = self._sdk.syncReadTx(port, address, length, list(servos), len(servos))
-        return result
-
-    def _send_sync_write(
-        self, port: Port, address: int, length: int, data: Mapping[int, bytes]
-    ) -> int:
-        parameters = [byte for servo, part in data.items() for byte in (servo, *part)]
-        result: int = self._sdk.syncWriteTxOnly(port, address, length, parameters, len(parameters))
         return result
 
     def _receive(self, port: Port) -> Answer | None:

@@ -168,15 +168,9 @@ class Joints:
         Raises:
             BusError: one does not answer.
         """
-        readings: dict[int, Reading] = {}
-        for _ in range(checks.ATTEMPTS):
-            for servo, reading in self._bus.read_states(self.arm.ids).items():
-                if self.judges[servo].possible(reading):
-                    readings[servo] = reading
-            if len(readings) == len(self.arm.ids):
-                return readings
-        missing = next(spec for spec in self.arm.servos if spec.id not in readings)
-        raise BusError(f"{checks.name(missing)} does not answer")
+        return self._bus.read_all(
+            self.arm.ids, lambda servo, reading: self.judges[servo].possible(reading)
+        )
 
     def locate(self) -> Vector:
         """Finds out anew where the joints are, (joints,) rad, whatever was believed before.

@@ -6,6 +6,7 @@ import abc
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hilserl_drivers.port import Port
 from hilserl_drivers.registers import Family, Model
@@ -62,6 +63,10 @@ class Transactions(abc.ABC):
     family: Family
     model_address: tuple[int, int]
     """Where a model number lies, and its bytes."""
+    _sdk: Any
+    """The packet handler of the family's SDK."""
+    _status_bytes: int
+    """Of an answer without data."""
 
     def __init__(
         self,
@@ -97,23 +102,27 @@ class Transactions(abc.ABC):
             self._port.closePort()
             self._port = None
 
-    # -- the family's packets: each method returns the SDK's result, which is 0 for success
+    # -- packets: each method that sends returns the SDK's result, which is 0 for success
 
-    @abc.abstractmethod
-    def _send_read(self, port: Port, servo: int, address: int, length: int) -> int: ...
+    def _send_read(self, port: Port, servo: int, address: int, length: int) -> int:
+        result: int = self._sdk.readTx(port, servo, address, length)
+        return result
 
-    @abc.abstractmethod
-    def _send_write(self, port: Port, servo: int, address: int, data: bytes) -> int: ...
+    def _send_write(self, port: Port, servo: int, address: int, data: bytes) -> int:
+        result: int = self._sdk.writeTxOnly(port, servo, address, len(data), list(data))
+        port.setPacketTimeout(self._status_bytes)
+        return result
 
-    @abc.abstractmethod
-    def _send_sync_read(
-        self, port: Port, address: int, length: int, servos: Sequence[int]
-    ) -> int: ...
-
-    @abc.abstractmethod
     def _send_sync_write(
         self, port: Port, address: int, length: int, data: Mapping[int, bytes]
-    ) -> int: ...
+    ) -> int:
+        parameters = [byte for servo, part in data.items() for byte in (servo, *part)]
+        result: int = self._sdk.syncWriteTxOnly(port, address, length, parameters, len(parameters))
+        return result
+
+    @abc.abstractmethod
+    def _send_sync_read(self, port: Port, address: int, length: int, servos: Sequence[int]) -> int:
+        """Asks several servos; the SDKs differ in this."""
 
     @abc.abstractmethod
     def _receive(self, port: Port) -> Answer | None:
