@@ -169,13 +169,15 @@ class Driver:
                 self.joints.clear_errors()
                 self.joints.restore()
             self._start()
-        except UserError:
-            self._cut()
-            raise
-        except BusError as error:
-            self._cut()
-            raise _broken(error) from None
-        self.state, self.problem, self._holding = State.ACTIVE, "", False
+        except (UserError, BusError) as error:
+            reason = error if isinstance(error, UserError) else _broken(error)
+            if self.state == State.READY:
+                self._cut()
+            else:
+                self.stop(str(reason))
+            raise reason from None
+        self.state, self.problem = State.ACTIVE, ""
+        self._holding = self._torque_to_cut = False
         self._cycled_at = self._clock()
 
     def hold(self) -> None:
@@ -221,7 +223,7 @@ class Driver:
             raise UserError(f"the arm cannot go home: {self.problem or 'its torque is off'}")
         self._end_homing("another reset was asked for")
         target = np.clip(self.arm.home, self.setpoint.low, self.setpoint.high)
-        self._homing = Homing(self.arm.joints, target)
+        self._homing = Homing(self.arm.joints, target, self._clock())
         return self._homing
 
     def _end_homing(self, why: str) -> None:
@@ -252,6 +254,8 @@ class Driver:
             self.stop(reason)
         if command is not None:
             self._accept(command, now)
+        if self._homing is not None and self._homing.overdue(now):
+            self._end_homing(self.problem or "the way home took too long")
         try:
             if not self.connected:
                 self._reconnect(now)

@@ -28,7 +28,9 @@ _MODES = {
 _CURRENT_MODES = {Mode.CURRENT: 0, **_MODES, Mode.CURRENT_POSITION: 5}
 
 
-def _common(number: int, *, max_voltage: int, min_voltage: int, max_velocity: int) -> dict:
+def _common(
+    number: int, *, max_voltage: int, min_voltage: int, max_velocity: int
+) -> dict[str, Register]:
     """The registers that the three models have at the same address."""
     return {
         "model_number": Register(0, 2, writable=False, initial=number),

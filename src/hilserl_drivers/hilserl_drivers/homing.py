@@ -14,6 +14,10 @@ SETTLE_SECONDS = 1.5
 """s that it may take to get there after its setpoint has."""
 
 
+LONGEST = 25.0
+"""s, which is less than the mux waits for."""
+
+
 class Homing:
     """One motion home.
 
@@ -23,11 +27,12 @@ class Homing:
         problem: why it did not end well; empty where it did.
     """
 
-    def __init__(self, joints: Sequence[str], target: NDArray[np.float64]) -> None:
+    def __init__(self, joints: Sequence[str], target: NDArray[np.float64], now: float) -> None:
         self.target = target
         self.done = False
         self.problem = ""
         self._joints = joints
+        self._deadline = now + LONGEST
         self._arrived_at: float | None = None
 
     def update(self, arrived: bool, position: NDArray[np.float64], now: float) -> None:
@@ -51,6 +56,10 @@ class Homing:
                 f"{self._joints[worst]} stays {away[worst]:.2f} rad away from home: clear what "
                 "is in the arm's way, then reset again"
             )
+
+    def overdue(self, now: float) -> bool:
+        """Whether it takes too long: the arm may be gone."""
+        return now > self._deadline
 
     def fail(self, problem: str) -> None:
         """Ends it."""

@@ -174,6 +174,50 @@ def test_something_in_the_way_of_home_is_said():
     assert "elbow_flex" in homing.problem
 
 
+def test_the_way_home_goes_on_after_a_pulled_plug_and_ends_without_the_arm():
+    rig = ArmRig()
+    rig.start()
+    homing = rig.driver.home()
+    rig.run(0.3)
+    rig.unplug()
+    rig.run(0.5)
+    assert not homing.done
+    rig.plug_in()
+    rig.run(6.0)
+    assert (homing.done, homing.problem) == (True, "")
+    homing = rig.driver.home()
+    rig.unplug()
+    rig.run(26.0)
+    assert homing.done
+    assert homing.problem.startswith("lost the arm")
+
+
+def test_a_stop_while_unplugged_does_not_cut_the_torque_of_a_later_start():
+    rig = ArmRig()
+    rig.start()
+    rig.unplug()
+    rig.run(0.2)
+    rig.driver.deactivate()
+    rig.plug_in()
+    rig.run(0.3)
+    assert rig.torques() == [False] * 6
+    rig.driver.activate()
+    rig.run(0.3)
+    assert rig.torques() == [True] * 6
+
+
+def test_a_change_of_role_that_fails_leaves_no_torque():
+    rig = ArmRig("koch_leader")
+    rig.start()
+    rig.emulated.joints[1].high = 3.0
+    rig.emulated.place([0.0, 2.5, 0.0, 0.0, 0.0, 0.0])
+    with pytest.raises(UserError, match=r"shoulder_lift reads 2\.50 rad"):
+        rig.driver.set_role(Role.LEAD)
+    rig.run(0.5)
+    assert rig.driver.state == State.STOPPED
+    assert rig.torques() == [False] * 6
+
+
 @ARMS
 def test_a_hardware_error_is_latched_and_says_what_to_do(name):
     rig = ArmRig(name)
