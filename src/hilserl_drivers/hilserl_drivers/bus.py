@@ -125,6 +125,12 @@ class Bus(Transactions):
                         doubled.add(answer.servo)
                     else:
                         heard[answer.servo] = answer
+        now = self._clock()
+        for servo in servos:
+            if servo in heard:
+                self._unsettled.pop(servo, None)
+            else:
+                self._unsettled[servo] = now
         self.counts.lost += len(servos) - len(heard)
         self.counts.received += len(heard) - len(doubled)
         return {
@@ -221,6 +227,9 @@ class Bus(Transactions):
         for servo in servos:
             try:
                 self.write(servo, "torque_enable", int(on))
+                # Its word may be that of an earlier request.
+                if not on and self.read(servo, "torque_enable"):
+                    raise Refused(f"servo {servo} keeps its torque on")
             except Unplugged:
                 raise
             except BusError as error:

@@ -14,8 +14,9 @@ from hilserl_drivers.calibration import default_path
 from hilserl_drivers.registers import Family
 from hilserl_drivers.wire import SerialWire, available_ports
 
-REPLY_TIMEOUT = 0.01
-"""s that an answer may take, beyond the time of its bytes: a USB adapter hands on every ms."""
+REPLY_TIMEOUT = 0.006
+"""s that an answer may take, beyond the time of its bytes. A USB adapter hands on every ms; and
+a cycle in which one answer is lost still ends within 10 ms."""
 
 
 @dataclass(frozen=True)

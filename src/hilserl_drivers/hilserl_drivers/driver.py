@@ -178,7 +178,6 @@ class Driver:
             raise reason from None
         self.state, self.problem = State.ACTIVE, ""
         self._holding = self._torque_to_cut = False
-        self._cycled_at = self._clock()
 
     def hold(self) -> None:
         """Stays where it is, whatever is commanded, until ``activate``."""
@@ -265,6 +264,7 @@ class Driver:
             if self._overslept(seconds) or self._has_let_go(now):
                 self.joints.restore()
                 self._start()
+                seconds = 0.0  # The setpoint has just been set to where the arm stands.
             problem = self.joints.read()
             if problem and self.state != State.STOPPED:
                 self.stop(problem)
@@ -364,6 +364,7 @@ class Driver:
             self.joints.let_go(self._settings.friction_current, self._settings.bus_watchdog)
         else:
             self.joints.follow(self._settings.bus_watchdog)
+        self._cycled_at = self._clock()
 
     def _cut(self) -> None:
         """Takes the torque off, at once or as soon as the bus works again."""

@@ -66,3 +66,10 @@ class Port:
 
     def isPacketTimeout(self) -> bool:
         return self._clock() >= self._deadline
+
+    def settle(self, seconds: float) -> None:
+        """Throws away what arrives in that time."""
+        end = self._clock() + seconds
+        while (remaining := end - self._clock()) > 0:
+            self._wire.wait(remaining)
+            self._wire.discard()

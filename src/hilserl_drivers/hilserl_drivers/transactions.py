@@ -13,6 +13,10 @@ from hilserl_drivers.registers import Family, Model
 from hilserl_drivers.wire import Wire
 
 ATTEMPTS = 4
+
+SETTLE_SECONDS = 0.06
+"""How long an answer that did not come in time is waited for, before its servo is asked again."""
+
 IDS = range(253)
 """Every id that a servo can have."""
 
@@ -80,6 +84,8 @@ class Transactions(abc.ABC):
         self.models: dict[int, Model] = {}
         self._open_wire, self._reply_timeout, self._clock = open_wire, reply_timeout, clock
         self._port: Port | None = None
+        self._unsettled: dict[int, float] = {}
+        """Servos whose answer may still come, and since when it is missing, s."""
 
     # -- the port
 
@@ -140,11 +146,8 @@ class Transactions(abc.ABC):
 
     def ping(self, servo: int) -> int | None:
         """The model number of a servo; None where it does not answer."""
-        address, length = self.model_address
-        answer = self._ask(
-            servo, length, lambda port: self._send_read(port, servo, address, length)
-        )
-        return None if answer is None else int.from_bytes(answer.data, "little")
+        data = self._read(servo, *self.model_address, attempts=1)
+        return None if data is None else int.from_bytes(data, "little")
 
     def scan(self, servos: Iterable[int] = IDS) -> dict[int, int]:
         """Model numbers of the servos that answer."""
@@ -162,15 +165,28 @@ class Transactions(abc.ABC):
             BusError: the servo did not answer in several attempts.
         """
         entry = self.models[servo].registers[register]
-        for _ in range(ATTEMPTS):
+        data = self._read(servo, entry.address, entry.size, ATTEMPTS)
+        if data is None:
+            raise BusError(f"servo {servo} does not answer a request for its {register}")
+        return entry.decode(data)
+
+    def _read(self, servo: int, address: int, length: int, attempts: int) -> bytes | None:
+        """Memory of a servo; None where it did not answer in so many attempts.
+
+        Nothing in an answer says to which request it is. So once one is missing, the next is
+        believed only if the one after it is the same.
+        """
+        doubtful, last, failed = servo in self._unsettled, None, 0
+        while failed < attempts:
             answer = self._ask(
-                servo,
-                entry.size,
-                lambda port: self._send_read(port, servo, entry.address, entry.size),
+                servo, length, lambda port: self._send_read(port, servo, address, length)
             )
-            if answer is not None:
-                return entry.decode(answer.data)
-        raise BusError(f"servo {servo} does not answer a request for its {register}")
+            if answer is not None and (not doubtful or answer.data == last):
+                return answer.data
+            if answer is None or last is not None:
+                failed += 1
+            doubtful, last = True, None if answer is None else answer.data
+        return None
 
     def write(self, servo: int, register: str, value: int) -> None:
         """Sets a register, and has the servo's word for it.
@@ -217,6 +233,8 @@ class Transactions(abc.ABC):
         One with data of another length answers an earlier request, which took too long.
         """
         with self._transaction() as port:
+            if servo in self._unsettled:
+                port.settle(self._unsettled.pop(servo) + SETTLE_SECONDS - self._clock())
             if send(port) != 0:
                 self.counts.bad += 1
                 return None
@@ -227,6 +245,7 @@ class Transactions(abc.ABC):
                     return answer
                 if answer is None and port.isPacketTimeout():
                     self.counts.lost += 1
+                    self._unsettled[servo] = self._clock()
                     return None
                 self.counts.bad += 1
 
