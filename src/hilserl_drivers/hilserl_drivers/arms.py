@@ -157,7 +157,8 @@ def _so101(name: str, leader: bool) -> Arm:
         family=Family.FEETECH,
         baud=1_000_000,
         servos=servos,
-        home=() if leader else (0.0, -1.2, 1.2, 0.8, 0.0, 1.0),
+        # The pose in which it was held to be calibrated: reached by hand, and so free.
+        home=() if leader else tuple((servo.low + servo.high) / 2 for servo in servos),
         pose="every joint about in the middle of its range",
         zero_in_pose=False,
     )

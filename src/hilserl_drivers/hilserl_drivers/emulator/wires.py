@@ -107,6 +107,8 @@ class PtyBus:
             return
         master, slave = os.openpty()
         tty.setraw(slave)
+        # A hang-up looks like something to read, and somebody may open the port in between.
+        os.set_blocking(master, False)
         aside = self.path.with_name(f".{self.path.name}.new")
         aside.unlink(missing_ok=True)
         aside.symlink_to(os.ttyname(slave))
