@@ -7,8 +7,9 @@ ticks, also beyond a turn. What joint that is, and which way round, is for ``cal
 from __future__ import annotations
 
 import abc
+import contextlib
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hilserl_drivers.registers import (
@@ -26,6 +27,7 @@ from hilserl_drivers.transactions import (
     Transactions,
     Unplugged,
 )
+from hilserl_drivers.wire import Wire
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,16 @@ class Bus(Transactions):
 
     can_reboot = False
 
+    def __init__(
+        self,
+        open_wire: Callable[[int], Wire],
+        baud: int,
+        reply_timeout: float,
+        clock: Callable[[], float],
+    ) -> None:
+        super().__init__(open_wire, baud, reply_timeout, clock)
+        self._recalled: dict[tuple[int, str], int] = {}
+
     # -- registers
 
     def write_lasting(self, servo: int, register: str, value: int) -> None:
@@ -66,14 +78,50 @@ class Bus(Transactions):
         Raises:
             BusError: as ``write``, or the servo did not keep it.
         """
-        if self.read(servo, register) == value:
+        if self.recalled(servo, register) == value:
             return
+        self._recalled.pop((servo, register), None)
         self.unlock(servo)
         self.write(servo, register, value)
         kept = self.read(servo, register)
         self.lock(servo)
         if kept != value:
             raise Refused(f"servo {servo} kept {register} = {kept} instead of {value}")
+
+    @contextlib.contextmanager
+    def recall(self, servos: Sequence[int]) -> Iterator[None]:
+        """Knows within it what the servos keep in their EEPROM, from one transaction.
+
+        Raises:
+            BusError: a servo does not answer.
+        """
+        table = self.models[servos[0]]
+        kept = [entry for entry in table.registers.values() if entry.end <= table.eeprom_end]
+        start = min(entry.address for entry in kept if entry.writable)
+        length = max(entry.end for entry in kept) - start
+        blocks: dict[int, bytes] = {}
+        for _ in range(ATTEMPTS):
+            answers = self._sync_read(start, length, servos)
+            blocks |= {servo: answer.data for servo, answer in answers.items()}
+            if len(blocks) == len(servos):
+                break
+        else:
+            missing = next(servo for servo in servos if servo not in blocks)
+            raise BusError(f"servo {missing} does not answer a request for its settings")
+        for servo, data in blocks.items():
+            for name, entry in self.models[servo].registers.items():
+                if start <= entry.address and entry.end <= start + length:
+                    part = data[entry.address - start : entry.end - start]
+                    self._recalled[servo, name] = entry.decode(part)
+        try:
+            yield
+        finally:
+            self._recalled.clear()
+
+    def recalled(self, servo: int, register: str) -> int:
+        """A register's number, as recalled, or else read now."""
+        value = self._recalled.get((servo, register))
+        return self.read(servo, register) if value is None else value
 
     def write_identity(self, servo: int, register: str, value: int) -> None:
         """Sets the register by which a servo is reached, and does not wait for its word."""
@@ -109,7 +157,14 @@ class Bus(Transactions):
         Raises:
             Unplugged: the port is gone.
         """
-        address, length = self.models[servos[0]].state_block
+        answers = self._sync_read(*self.models[servos[0]].state_block, servos)
+        return {
+            servo: self._reading(self.models[servo], answer.error, answer.data)
+            for servo, answer in answers.items()
+        }
+
+    def _sync_read(self, address: int, length: int, servos: Sequence[int]) -> dict[int, Answer]:
+        """The same memory of several servos; those without a good answer are left out."""
         heard: dict[int, Answer] = {}
         doubled = set()
         with self._transaction() as port:
@@ -133,11 +188,7 @@ class Bus(Transactions):
                 self._unsettled[servo] = now
         self.counts.lost += len(servos) - len(heard)
         self.counts.received += len(heard) - len(doubled)
-        return {
-            servo: self._reading(self.models[servo], answer.error, answer.data)
-            for servo, answer in heard.items()
-            if servo not in doubled
-        }
+        return {servo: answer for servo, answer in heard.items() if servo not in doubled}
 
     def read_all(
         self, servos: Sequence[int], accept: Callable[[int, Reading], bool] = lambda *_: True
@@ -272,9 +323,10 @@ class Bus(Transactions):
         """Limits the torque to a share of the greatest, without wearing the EEPROM."""
 
     def set_watchdog(self, servo: int, seconds: float) -> None:
-        """Has a servo stop by itself after that long without a request; 0 switches it off.
+        """Has a servo stop by itself after that long without a request.
 
-        It also ends the state in which it had stopped. A family without one ignores this.
+        0 switches it off, and ends the state in which it had stopped, which nothing else does.
+        A family without a watchdog ignores this.
         """
 
     @abc.abstractmethod
@@ -284,7 +336,7 @@ class Bus(Transactions):
     def calibration_registers(self, servo: int) -> tuple[int, int, int]:
         """Homing offset, lowest and highest position, ticks, as the servo keeps them."""
         names = ("homing_offset", "min_position", "max_position")
-        offset, low, high = (self.read(servo, name) for name in names)
+        offset, low, high = (self.recalled(servo, name) for name in names)
         return offset, low, high
 
     def write_calibration(self, servo: int, offset: int, low: int, high: int) -> None:

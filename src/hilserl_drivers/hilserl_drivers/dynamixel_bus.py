@@ -63,16 +63,15 @@ class DynamixelBus(Bus):
 
     def set_effort_limit(self, servo: int, share: float) -> None:
         model = self.models[servo]
-        if self.read(servo, "operating_mode") == model.modes.get(Mode.CURRENT_POSITION):
-            limit = self.read(servo, "current_limit")
+        if self.recalled(servo, "operating_mode") == model.modes.get(Mode.CURRENT_POSITION):
+            limit = self.recalled(servo, "current_limit")
             self.write(servo, "goal_current", round(share * limit))
         else:
             self.write(servo, "goal_pwm", round(share * _FULL_PWM))
 
     def set_watchdog(self, servo: int, seconds: float) -> None:
-        self.write(servo, "bus_watchdog", 0)
-        if seconds > 0:
-            self.write(servo, "bus_watchdog", min(127, max(1, round(seconds / _WATCHDOG_UNIT))))
+        units = min(127, max(1, round(seconds / _WATCHDOG_UNIT))) if seconds > 0 else 0
+        self.write(servo, "bus_watchdog", units)
 
     def set_plain(self, servo: int) -> None:
         # Bit 0 turns the direction round, bit 2 has profiles in ms.

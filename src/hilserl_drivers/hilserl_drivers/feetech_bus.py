@@ -54,5 +54,5 @@ class FeetechBus(Bus):
         self.write(servo, "torque_limit", round(share * _FULL_TORQUE))
 
     def set_plain(self, servo: int) -> None:
-        phase = self.read(servo, "phase")
+        phase = self.recalled(servo, "phase")
         self.write_lasting(servo, "phase", phase & ~(MULTI_TURN_FEEDBACK | REVERSED_FEEDBACK))

@@ -85,6 +85,7 @@ class Joints:
         self._unwell = dict.fromkeys(arm.ids, 0)
         self._errors = dict.fromkeys(arm.ids, 0)
         self._audited = 0
+        self._weakened: set[int] = set()  # Those that were given little current to lead with.
 
     # -- whether it is the right arm, and well
 
@@ -107,9 +108,10 @@ class Joints:
             UserError: it is another one.
             BusError: a servo does not answer.
         """
-        checks.check_calibration(self._bus, self.arm, self._calibration)
-        for spec in self.arm.servos:
-            self._prepare(spec)
+        with self._bus.recall(self.arm.ids):
+            checks.check_calibration(self._bus, self.arm, self._calibration)
+            for spec in self.arm.servos:
+                self._prepare(spec)
         # Only now: in another mode a Dynamixel does not heed its homing offset.
         self.locate()
 
@@ -270,7 +272,9 @@ class Joints:
         """
         self._stay()
         for spec in self.arm.servos:
-            self._bus.set_effort_limit(spec.id, spec.effort)
+            if spec.id in self._weakened:
+                self._bus.set_effort_limit(spec.id, spec.effort)
+        self._weakened.clear()
         self._bus.set_torque(self.arm.ids, True)
         for servo in self.arm.ids:
             self._bus.set_watchdog(servo, watchdog)
@@ -285,6 +289,7 @@ class Joints:
         helped = self._helped if friction_current > 0 else []
         self._bus.set_torque([servo for servo in self.arm.ids if servo not in helped], False)
         self._stay(helped)
+        self._weakened.update(helped)
         self._bus.write_currents(dict.fromkeys(helped, friction_current))
         self._bus.set_torque(helped, True)
         for servo in helped:

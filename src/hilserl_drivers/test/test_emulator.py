@@ -43,6 +43,7 @@ def test_the_watchdog_stops_a_servo_when_the_bus_is_silent():
     assert rig.bus.read(1, "bus_watchdog") == -1
     with pytest.raises(Refused):
         rig.bus.write(1, "goal_position", 2048)
+    rig.bus.set_watchdog(1, 0.0)
     rig.bus.set_watchdog(1, 0.2)
     rig.bus.write(1, "goal_position", 2048)
     rig.clock.sleep(0.1)
