@@ -12,6 +12,9 @@ from hilserl_drivers.registers import Mode, Model
 STEP = 0.002
 """s, of integration."""
 
+FRICTION = 0.05
+"""A s/rad, of a shaft that nothing regulates."""
+
 
 @dataclass
 class Drive:
@@ -65,8 +68,8 @@ class Joint(Shaft):
 class ServoPlant:
     """Shafts that each follow their servo with a lag, no harder than it can.
 
-    A servo acts like a spring and damper whose torque, in A, is limited by its current
-    limit, and by the voltage that is left at its speed.
+    A servo acts like a spring and damper whose current is limited, and turns no faster than
+    it does without load.
     """
 
     def __init__(self, models: Sequence[Model], stiffness: float = 25.0, lag: float = 0.02) -> None:
@@ -90,11 +93,12 @@ class ServoPlant:
         return self.joints
 
     def _step(self, joint: Joint, model: Model, drive: Drive, seconds: float) -> None:
-        current = self._current(joint, model, drive)
-        joint.current = current
-        # The damper is implicit, so that a long step cannot make it unstable.
-        damping = self._damping if drive.torque_on and drive.mode != Mode.CURRENT else 0.05
-        push = current + joint.velocity * self._damped(drive) - joint.load
+        joint.current = self._current(joint, model, drive)
+        # The servo's own damping is taken out of its current and put in implicitly, so that a
+        # long step cannot make it unstable.
+        own = self._damping if drive.torque_on and drive.mode != Mode.CURRENT else 0.0
+        push = joint.current + own * joint.velocity - joint.load
+        damping = own or FRICTION
         velocity = joint.velocity + seconds * push / self._inertia
         velocity /= 1 + seconds * damping / self._inertia
         top = abs(drive.velocity) or model.no_load_speed
@@ -103,10 +107,6 @@ class ServoPlant:
         if not joint.low <= joint.position <= joint.high:
             joint.position = max(joint.low, min(joint.high, joint.position))
             joint.velocity = 0.0
-
-    def _damped(self, drive: Drive) -> float:
-        """The part of the damping that a servo's current already holds."""
-        return self._damping if drive.torque_on and drive.mode != Mode.CURRENT else 0.0
 
     def _current(self, joint: Joint, model: Model, drive: Drive) -> float:
         if not drive.torque_on:
