@@ -17,8 +17,8 @@ from hilserl_drivers.registers import (
 ENOUGH = 0.6
 """Of the range of a joint's description: moved less, it has not been at both ends."""
 
-TOO_MUCH = 0.6
-"""rad, that the range found may differ at an end from the description's."""
+SHORT = 0.6
+"""rad, by which the range found may end before the description's; it may go further."""
 
 CLEAR_MOTION = 0.15
 """rad, that a joint is moved to show its direction."""
@@ -133,7 +133,7 @@ class Calibrator:
         entries = {spec.id: self._entry(spec) for spec in self._arm.servos}
         for spec in self._arm.servos:
             low, high = JointMap(spec, entries[spec.id]).reach
-            if abs(low - spec.low) > TOO_MUCH or abs(high - spec.high) > TOO_MUCH:
+            if low > spec.low + SHORT or high < spec.high - SHORT:
                 raise UserError(
                     f"{spec.joint} would reach from {low:.2f} to {high:.2f} rad, and not from "
                     f"{spec.low:.2f} to {spec.high:.2f}: the pose or the direction was not as "
