@@ -73,10 +73,10 @@ def run(options: argparse.Namespace, console: Console) -> int:
             bus = serial_bus(family, port, baud, REPLY_TIMEOUT)
             bus.open()
             try:
-                servos = bus.scan(ids)
+                servos = _present(bus, ids)
                 if servos and options.set_id:
                     change_id(bus, *options.set_id)
-                    servos = bus.scan(ids)
+                    servos = _present(bus, ids)
                 if servos and options.set_baud:
                     for servo in servos:
                         bus.baud = baud
@@ -93,6 +93,16 @@ def run(options: argparse.Namespace, console: Console) -> int:
         )
     console.print(table)
     return 0
+
+
+def _present(bus: Bus, ids: Iterable[int]) -> dict[int, int]:
+    """Model numbers of the servos that answered once of twice.
+
+    One answer can be lost on a bad cable or late on a busy machine, and a servo that is left
+    out here would stay behind when the others change their rate.
+    """
+    once = bus.scan(ids)
+    return {**once, **bus.scan(ids)}
 
 
 def usual_rates(family: Family) -> list[int]:
