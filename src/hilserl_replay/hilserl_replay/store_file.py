@@ -28,7 +28,7 @@ def _digest(arrays: Iterable[tuple[str, NDArray[Any]]], facts: str) -> str:
     digest = hashlib.sha256(facts.encode())
     for name, array in arrays:
         digest.update(f"{name} {array.dtype} {array.shape}".encode())
-        digest.update(array.reshape(-1).view(np.uint8))
+        digest.update(array.reshape(-1).view(np.uint8).data)
     return digest.hexdigest()
 
 
