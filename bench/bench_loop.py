@@ -121,8 +121,9 @@ def rows(seconds: float = TRAINING_SECONDS) -> list[dict[str, Any]]:
             "value": value,
             "unit": "ms",
             "compared_to": f"the goal of {GOAL_MS:.0f} ms; of {values['ticks']} ticks at 10 Hz "
-            f"{values['ticks missed']} missed, worst {values['tick lateness max (ms)']} ms, at "
-            f"{rate:.0f} updates/s and {refreshes} encoders",
+            f"{values['ticks missed']} missed, {values['ticks without new measurements']} without "
+            f"new measurements, worst {values['tick lateness max (ms)']} ms, at {rate:.0f} "
+            f"updates/s and {refreshes} encoders",
             "ratio": round(value / GOAL_MS, 3),
         }
     ]
