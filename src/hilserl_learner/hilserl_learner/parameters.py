@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from hilserl_core.parameters import parameter
 from hilserl_core.run import ALGORITHMS
 from hilserl_description.koch import OBSERVATIONS
-from hilserl_policy.encoders import ENCODERS
+from hilserl_policy.backbones import BACKBONES
+from hilserl_policy.encoders import ENCODERS, HEADS
 from hilserl_policy.networks import ACTIVATIONS
 
 
@@ -94,6 +95,17 @@ class LearnerParameters(AlgorithmParameters):
     observation: str = parameter("state", "what the policy sees", choices=OBSERVATIONS)
     encoder: str = parameter(
         "learned", "what makes features of images: hilserl_policy.encoders says", choices=ENCODERS
+    )
+    encoder_head: str = parameter(
+        "spatial_softmax", "what makes features of the encoder's maps", choices=HEADS
+    )
+    backbone: str = parameter(
+        "efficientnet_lite0", "trunk of the pretrained encoder", choices=BACKBONES
+    )
+    backbone_weights: str = parameter(
+        "",
+        "its weights: a .safetensors file, or OWNER/NAME of a model on the hub; empty: the "
+        "backbone's own. Every machine that runs the policy needs them",
     )
     keypoints: int = parameter(16, "of each camera: half as many as its features", low=1, high=256)
     pretrain_updates: int = parameter(

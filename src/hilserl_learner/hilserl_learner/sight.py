@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from hilserl_core.spec import ObservationSpec
 from hilserl_learner.adoption import Adoption
@@ -21,7 +22,11 @@ def encoder_spec(p: LearnerParameters, observation: ObservationSpec) -> EncoderS
     """
     if not observation.images:
         return None
-    return EncoderSpec.of(observation, keypoints=p.keypoints)
+    settings: dict[str, Any] = {"keypoints": p.keypoints, "head": p.encoder_head}
+    if p.encoder == "pretrained":
+        # It has learned from sharper pictures than a run's own objects need.
+        settings |= {"trunk": p.backbone, "backbone_weights": p.backbone_weights, "reduce": 1}
+    return EncoderSpec.of(observation, **settings)
 
 
 class Sight:

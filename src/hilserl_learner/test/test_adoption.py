@@ -132,7 +132,7 @@ def test_features_of_another_encoder_without_images_are_refused(experience):
 
 def test_features_of_the_wrong_size_are_refused(experience):
     experience.use(FIRST)
-    with pytest.raises(UserError, match="2 features.*makes 6"):
+    with pytest.raises(UserError, match=r"2 features.*makes 6"):
         experience.add(replace(steps(0, 5, FIRST)[0], features=b"abcd"))
 
 
