@@ -33,6 +33,7 @@ class Experience:
         observation, action: the run's specs.
         gripper_penalty: reward for each change of the commanded gripper.
         encoder: spec of what encodes the images; None: the policy sees none.
+        hold_frames: the buffer holds the images themselves, and nobody encodes them here.
 
     Attributes:
         encoder: the one whose features the buffer holds; None before the first.
@@ -47,6 +48,7 @@ class Experience:
         action: ActionSpec,
         gripper_penalty: float,
         encoder: EncoderSpec | None = None,
+        hold_frames: bool = False,
     ):
         if action.gripper and "gripper_command" not in observation.slices:
             raise UserError("observation has no 'gripper_command': the gripper penalty needs it")
@@ -54,7 +56,7 @@ class Experience:
         self.spec = run_spec_hash(observation, action)
         self._observation, self._action = observation, action
         self._gripper_penalty = gripper_penalty
-        self._encoder_spec = encoder
+        self._encoder_spec, self._hold_frames = encoder, hold_frames
         self.encoder: Encoder | None = None
         self.encoder_hash = ""
         self.lock = threading.RLock()
@@ -132,7 +134,8 @@ class Experience:
         self._observation.check_state(step.observation.state)
         state = self._observation.normalise(step.observation.state)
         features, frame = self._see(step)
-        serial = self.buffer.append(state, arm, choice, reward, step.source, features)
+        held = frame if self._hold_frames else None
+        serial = self.buffer.append(state, arm, choice, reward, step.source, features, held)
         self._note(step, serial, frame)
         self._recording = step.phase == Phase.RECORD
         self.training_steps += step.phase == Phase.TRAIN
@@ -152,7 +155,8 @@ class Experience:
             return
         features, frame = self._see(step)
         state = self._observation.normalise(step.observation.state)
-        self._note(step, self.buffer.end(state, step.is_terminal, features), frame)
+        held = frame if self._hold_frames else None
+        self._note(step, self.buffer.end(state, step.is_terminal, features, held), frame)
         self.demonstrations += recording
 
     def _cut_short(self) -> None:
@@ -178,6 +182,12 @@ class Experience:
         frame = None
         if step.observation.images:
             frame = reduce_images(step.observation.images, self._encoder_spec.reduce)
+        if self._hold_frames and frame is None:
+            raise UserError(
+                f"step {step.index} of episode {step.episode} of run '{step.run}' has no images, "
+                "and an encoder that is trained end to end needs them: give a run that was "
+                "recorded with its images"
+            )
         if self.encoder is None:
             return None, frame
         if step.encoder == self.encoder_hash:
@@ -199,7 +209,7 @@ class Experience:
 
     def _note(self, step: Step, serial: int, frame: NDArray[np.uint8] | None) -> None:
         """Remembers where a step's observation lies, for features to come."""
-        if self._encoder_spec is not None:
+        if self._encoder_spec is not None and not self._hold_frames:
             self._serials.setdefault((step.run, step.episode), {})[step.index] = serial
             if frame is not None:
                 self.frames[serial] = frame

@@ -36,7 +36,12 @@ class AlgorithmParameters:
     offline_weight: float = parameter(1.0, "share of OFFLINE steps in a batch", low=0.0)
     policy_weight: float = parameter(1.0, "share of POLICY steps in a batch", low=0.0)
     human_weight: float = parameter(2.0, "share of HUMAN steps in a batch", low=0.0)
-    capacity: int = parameter(200_000, "steps in the replay buffer (about 0.2 kB each)", low=1000)
+    capacity: int = parameter(
+        200_000,
+        "steps in the replay buffer, about 0.3 kB each; 25 kB more where the encoder is trained "
+        "end to end, from two cameras",
+        low=1000,
+    )
 
     learning_rate: float = parameter(3e-4, "of actor and critics (Adam)", low=0.0)
     gradient_limit: float = parameter(
@@ -107,6 +112,11 @@ class LearnerParameters(AlgorithmParameters):
         "its weights: a .safetensors file, or OWNER/NAME of a model on the hub; empty: the "
         "backbone's own. Every machine that runs the policy needs them",
     )
+    shift: int = parameter(
+        4,
+        "pixels of a camera's picture by which end_to_end moves it at random, at most",
+        low=0, high=64,
+    )  # fmt: skip
     keypoints: int = parameter(16, "of each camera: half as many as its features", low=1, high=256)
     pretrain_updates: int = parameter(
         400, "of the encoder on the demonstrations, before anything else", low=1, high=10**6

@@ -29,6 +29,11 @@ def encoder_spec(p: LearnerParameters, observation: ObservationSpec) -> EncoderS
     return EncoderSpec.of(observation, **settings)
 
 
+def trained_apart(p: LearnerParameters, observation: ObservationSpec) -> bool:
+    """Whether a process of its own trains the encoder; else the critics do, or there is none."""
+    return bool(observation.images) and p.encoder != "end_to_end"
+
+
 class Sight:
     """Asks for encoders and has them taken up, one unit of work at a time.
 

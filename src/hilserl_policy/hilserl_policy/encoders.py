@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -290,7 +290,9 @@ class Encoder(nn.Module):
 
     def maps(self, images: Tensor) -> list[Tensor]:
         """What the trunks see in normalised images (cameras, n, 3, h, w), one a camera."""
-        trunks = self.trunks if self.backbone is None else [self.backbone.maps] * len(images)
+        trunks: list[Callable[[Tensor], Tensor]] = list(self.trunks)
+        if self.backbone is not None:
+            trunks = [self.backbone.maps] * len(images)
         # On a CPU, convolutions whose channels lie together are half as fast again.
         return [
             trunk(image.contiguous(memory_format=torch.channels_last))

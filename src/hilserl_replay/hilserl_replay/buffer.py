@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -31,6 +32,8 @@ class Batch(NamedTuple):
             terminal step, else the discount to the power of the steps spanned.
         next_state: (batch, state_dim + feature_dim) float32, likewise.
         source: (batch,) int64, who acted at ``state``.
+        frames, next_frames: (batch, *frame_shape) uint8 of the same observations; empty where
+            the buffer holds none.
     """
 
     state: Tensor
@@ -40,6 +43,8 @@ class Batch(NamedTuple):
     discount: Tensor
     next_state: Tensor
     source: Tensor
+    frames: Tensor = torch.empty(0, dtype=torch.uint8)
+    next_frames: Tensor = torch.empty(0, dtype=torch.uint8)
 
 
 def quotas(size: int, weights: Sequence[float], available: Sequence[bool]) -> list[int]:
@@ -103,6 +108,8 @@ class ReplayBuffer:
             are overwritten.
         state_dim, arm_dim: sizes of a normalised state and of an arm action.
         feature_dim: numbers in the features of an observation's images; held as float16.
+        frame_shape: of what an observation's images themselves are held as, uint8; None: they
+            are not.
         batch_size: transitions in a batch.
         weights: shares of a batch, one a Source, in the order of that enumeration.
         n_step: rewards summed before bootstrapping. The sum is cut where the episode
@@ -122,6 +129,7 @@ class ReplayBuffer:
         arm_dim: int,
         *,
         feature_dim: int = 0,
+        frame_shape: tuple[int, ...] | None = None,
         batch_size: int = 256,
         weights: Sequence[float] = (1.0, 2.0, 1.0),
         n_step: int = 1,
@@ -131,12 +139,15 @@ class ReplayBuffer:
     ):
         if capacity < 2 or n_step < 1 or len(weights) != SOURCES:
             raise ValueError("capacity >= 2, n_step >= 1 and one weight a source are needed")
-        _check_memory(capacity, self.bytes_needed(capacity, state_dim, arm_dim, feature_dim))
+        frame_shape = frame_shape or (0,)
+        needed = self.bytes_needed(capacity, state_dim, arm_dim, feature_dim, frame_shape)
+        _check_memory(capacity, needed)
         self._capacity, self._n_step, self._discount = capacity, n_step, discount
         self._weights, self._stop_at_source_change = tuple(weights), stop_at_source_change
         self._state_dim = state_dim
         self._states = np.zeros((capacity, state_dim), np.float32)
         self._features = np.zeros((capacity, feature_dim), np.float16)
+        self._frames = np.zeros((capacity, *frame_shape), np.uint8)
         self._actions = np.zeros((capacity, arm_dim), np.float32)
         self._grippers = np.zeros(capacity, np.int8)
         self._rewards = np.zeros(capacity, np.float32)
@@ -157,21 +168,34 @@ class ReplayBuffer:
             discount=torch.zeros(batch_size),
             next_state=torch.zeros(batch_size, state_dim + feature_dim),
             source=torch.zeros(batch_size, dtype=torch.int64),
+            frames=torch.zeros(batch_size, *frame_shape, dtype=torch.uint8),
+            next_frames=torch.zeros(batch_size, *frame_shape, dtype=torch.uint8),
         )
         self._views = Batch(*(tensor.numpy() for tensor in self._batch))  # type: ignore[arg-type]
 
     @staticmethod
-    def bytes_needed(capacity: int, state_dim: int, arm_dim: int, feature_dim: int = 0) -> int:
+    def bytes_needed(
+        capacity: int,
+        state_dim: int,
+        arm_dim: int,
+        feature_dim: int = 0,
+        frame_shape: tuple[int, ...] = (0,),
+    ) -> int:
         """Memory of a store that is full, before it is taken."""
         numbers = 4 * state_dim + 2 * feature_dim + 4 * arm_dim + 4  # with the reward
         marks = 1 + 1 + 1 + 1  # gripper, source, terminal, linked
-        return capacity * (numbers + marks + SOURCES * _Queue.BYTES)
+        frame = math.prod(frame_shape)
+        return capacity * (numbers + marks + frame + SOURCES * _Queue.BYTES)
 
     @property
     def bytes(self) -> int:
         """Memory of the store when full (it is allocated at once)."""
         return self.bytes_needed(
-            self._capacity, self._state_dim, self._actions.shape[1], self._features.shape[1]
+            self._capacity,
+            self._state_dim,
+            self._actions.shape[1],
+            self._features.shape[1],
+            self._frames.shape[1:],
         )
 
     def __len__(self) -> int:
@@ -182,7 +206,7 @@ class ReplayBuffer:
         """Transitions on which ``source`` acted."""
         return self._queues[source].size
 
-    def _write(self, state: Array, features: Array | None) -> int:
+    def _write(self, state: Array, features: Array | None, frame: Array | None) -> int:
         """Puts an observation at the next place, over the oldest, and links its predecessor."""
         slot = self._serial % self._capacity
         if self._linked[slot]:
@@ -194,6 +218,8 @@ class ReplayBuffer:
             self._queues[self._sources[previous]].push(previous)
         self._states[slot] = state
         self._features[slot] = 0 if features is None else features
+        if frame is not None:
+            self._frames[slot] = frame
         self._serial += 1
         self._open += 1
         return slot
@@ -206,6 +232,7 @@ class ReplayBuffer:
         reward: float,
         source: Source,
         features: Array | None = None,
+        frame: Array | None = None,
     ) -> int:
         """Adds a step to the open episode, or opens one with it; returns its serial number.
 
@@ -216,9 +243,10 @@ class ReplayBuffer:
             reward: earned by the action.
             source: who acted.
             features: (feature_dim,) of the images; None: not known yet, zeros.
+            frame: (*frame_shape) uint8, the images; needed where the buffer holds them.
         """
         with self._lock:
-            slot = self._write(state, features)
+            slot = self._write(state, features, frame)
             self._actions[slot] = action
             self._grippers[slot] = gripper
             self._rewards[slot] = reward
@@ -226,17 +254,23 @@ class ReplayBuffer:
             self._terminal[slot] = False
             return self._serial - 1
 
-    def end(self, state: Array, terminal: bool, features: Array | None = None) -> int:
+    def end(
+        self,
+        state: Array,
+        terminal: bool,
+        features: Array | None = None,
+        frame: Array | None = None,
+    ) -> int:
         """Closes the open episode with its final observation; returns its serial number.
 
         Args:
             state: (state_dim,) normalised.
             terminal: whether the last transition ended the task (false on a time-out).
-            features: as in ``append``.
+            features, frame: as in ``append``.
         """
         with self._lock:
             if self._open:
-                slot = self._write(state, features)
+                slot = self._write(state, features, frame)
                 self._terminal[(slot - 1) % self._capacity] = terminal
                 self._open = 0
             return self._serial - 1
@@ -280,6 +314,7 @@ class ReplayBuffer:
         rewards: Array,
         sources: Sequence[Source] | Array,
         terminal: bool,
+        frames: Array | None = None,
     ) -> None:
         """Adds a whole episode of T transitions; an open one is closed before.
 
@@ -288,11 +323,15 @@ class ReplayBuffer:
             actions: (T, arm_dim).
             grippers, rewards, sources: (T,) each.
             terminal: whether the last transition ended the task (false on a time-out).
+            frames: (T + 1, *frame_shape) uint8, where the buffer holds them.
         """
         self.close()
-        for i in range(len(actions)):
-            self.append(states[i], actions[i], int(grippers[i]), float(rewards[i]), sources[i])
-        self.end(states[len(actions)], terminal)
+        last = len(actions)
+        seen = frames if frames is not None else [None] * (last + 1)
+        for i in range(last):
+            gripper, reward = int(grippers[i]), float(rewards[i])
+            self.append(states[i], actions[i], gripper, reward, sources[i], None, seen[i])
+        self.end(states[last], terminal, None, seen[last])
 
     def sample(self, weights: Sequence[float] | None = None) -> Batch:
         """A batch with the exact share of each source, in tensors that the next call reuses.
@@ -322,6 +361,7 @@ class ReplayBuffer:
         """Fills the batch with the n-step transitions that start at ``slots`` (batch,)."""
         views: Any = self._views
         self._take_state(slots, views.state)
+        np.take(self._frames, slots, axis=0, out=views.frames, mode="clip")
         np.take(self._actions, slots, axis=0, out=views.action, mode="clip")
         views.gripper[:] = self._grippers[slots]
         views.source[:] = self._sources[slots]
@@ -338,6 +378,7 @@ class ReplayBuffer:
                 active &= self._sources[following] == views.source
             at = following
         self._take_state(at, views.next_state)
+        np.take(self._frames, at, axis=0, out=views.next_frames, mode="clip")
 
     def _take_state(self, slots: Array, out: Array) -> None:
         """Normalised states and features of ``slots`` (batch,) side by side."""

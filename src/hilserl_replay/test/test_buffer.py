@@ -8,6 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from hilserl_core.errors import UserError
 from hilserl_core.step import Source
 from hilserl_replay.buffer import ReplayBuffer, quotas
 
@@ -30,6 +31,10 @@ def _state(number: int) -> np.ndarray:
     return np.array([number, number % 7], np.float32)
 
 
+def _frame(number: int) -> np.ndarray:
+    return np.array([[number % 256, number // 256], [7, 7]], np.uint8)
+
+
 class BufferMachine(RuleBasedStateMachine):
     """Appends, ends, cuts short and discards episodes, and samples in between."""
 
@@ -40,6 +45,7 @@ class BufferMachine(RuleBasedStateMachine):
             capacity,
             2,
             1,
+            frame_shape=(2, 2),
             batch_size=16,
             n_step=n_step,
             discount=DISCOUNT,
@@ -61,7 +67,8 @@ class BufferMachine(RuleBasedStateMachine):
     def append(self, reward, source):
         episode, number = self._open(), self._next()
         action = np.array([number / 1000], np.float32)
-        self.buffer.append(_state(number), action, number % 3, reward, source)
+        frame = _frame(number)
+        self.buffer.append(_state(number), action, number % 3, reward, source, None, frame)
         episode.states.append(number)
         episode.steps.append((reward, source))
 
@@ -73,7 +80,7 @@ class BufferMachine(RuleBasedStateMachine):
             self.episodes.pop()
             return
         number = self._next()
-        self.buffer.end(_state(number), terminal)
+        self.buffer.end(_state(number), terminal, None, _frame(number))
         episode.states.append(number)
         episode.terminal, episode.done = terminal, True
 
@@ -95,6 +102,7 @@ class BufferMachine(RuleBasedStateMachine):
             np.ones(length, np.float32),
             [source] * length,
             terminal,
+            np.stack([_frame(n) for n in numbers]),
         )
         self.episodes.append(_Model(numbers, [(1.0, source)] * length, terminal, True))
 
@@ -142,6 +150,8 @@ class BufferMachine(RuleBasedStateMachine):
             assert batch.discount[row].item() == pytest.approx(factor, abs=1e-5)
             assert batch.next_state[row].tolist() == _state(following).tolist()
             assert batch.source[row].item() == source
+            np.testing.assert_array_equal(batch.frames[row], _frame(number))
+            np.testing.assert_array_equal(batch.next_frames[row], _frame(following))
         available = [self.buffer.count(source) > 0 for source in Source]
         shares = quotas(16, (1.0, 2.0, 1.0), available)
         assert [(batch.source == source).sum().item() for source in Source] == shares
@@ -208,3 +218,12 @@ def test_the_same_seed_draws_the_same():
 
 def test_the_memory_is_stated():
     assert ReplayBuffer(50_000, 36, 3).bytes < 50_000 * 230
+    frames = ReplayBuffer(100, 36, 3, frame_shape=(2, 3, 64, 64))
+    held = sum(a.nbytes for a in vars(frames).values() if isinstance(a, np.ndarray))
+    queues = 3 * 4 * 100
+    assert frames.bytes == held + queues
+
+
+def test_frames_beyond_the_machines_memory_are_refused_before_they_are_taken():
+    with pytest.raises(UserError, match=r"capacity: 1000000000 steps need 24\d\d\d\.\d GB"):
+        ReplayBuffer(10**9, 36, 3, frame_shape=(2, 3, 64, 64))
