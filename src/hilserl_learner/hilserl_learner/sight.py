@@ -12,6 +12,7 @@ from hilserl_learner.parameters import LearnerParameters
 from hilserl_learner.refresh import Refresher
 from hilserl_learner.representation import future_dim
 from hilserl_learner.sac import State
+from hilserl_policy.backbones import load_backbone
 from hilserl_policy.encoders import EncoderSpec
 
 
@@ -27,6 +28,7 @@ def encoder_spec(p: LearnerParameters, observation: ObservationSpec) -> EncoderS
     if p.encoder == "pretrained":
         # It has learned from sharper pictures than a run's own objects need.
         settings |= {"trunk": p.backbone, "backbone_weights": p.backbone_weights, "reduce": 1}
+        load_backbone(p.backbone, p.backbone_weights)  # missed now, before anybody demonstrates
     if trained_apart(p, observation):
         settings["foresight"] = future_dim(observation)  # the critics would not teach it
     return EncoderSpec.of(observation, **settings)

@@ -144,8 +144,10 @@ def test_the_setting_chooses_trunk_head_and_teacher():
     wide = replace(OBSERVATION, images=(ImageField("front", 64, 64),))
     learned = encoder_spec(chosen(encoder_head="projection"), wide)
     assert (learned.trunk, learned.head, learned.reduce) == ("compact", "projection", 2)
-    pretrained = encoder_spec(chosen(encoder="pretrained", backbone="resnet10"), wide)
-    assert (pretrained.trunk, pretrained.reduce) == ("resnet10", 1)
+    pretrained = encoder_spec(chosen(encoder="pretrained"), wide)
+    assert (pretrained.trunk, pretrained.reduce) == ("efficientnet_lite0", 1)
+    with pytest.raises(UserError, match=r"/nowhere/w\.safetensors cannot be read"):
+        encoder_spec(chosen(encoder="pretrained", backbone_weights="/nowhere/w.safetensors"), wide)
     assert learned.foresight == pretrained.foresight == future_dim(wide)
     assert encoder_spec(chosen(encoder="end_to_end"), wide).foresight == 0
     assert encoder_spec(chosen(encoder="pretrained"), replace(wide, images=())) is None
