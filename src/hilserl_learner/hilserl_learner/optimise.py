@@ -45,7 +45,9 @@ def adam(trained: Trained, gradient: Sequence[Tensor], learning_rate: float) -> 
     trained.updates.add_(1)
     torch._fused_adam_(
         list(trained.parameters.values()),
-        list(gradient),
+        # It reads memory in its order: a convolution's gradient may lie channels last, and
+        # would silently move the wrong weights.
+        [each.contiguous() for each in gradient],
         list(trained.first.values()),
         list(trained.second.values()),
         [],

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import tree_leaves, tree_map_only
 
 from hilserl_core.step import Source
 from hilserl_learner import checkpoint
@@ -161,10 +161,8 @@ def test_a_recorded_step_is_the_step(batch, at):
     with torch.no_grad():
         expected = getattr(sac, step)(mine, batch, *chance)
         torch.testing.assert_close(recorded(theirs, batch, *chance), expected, rtol=1e-3, atol=1e-4)
-    # The gradients, which the first means hold: convolutions in bfloat16 round them, and a
-    # first step of Adam makes as much of a gradient that is nearly 0 as of any other.
-    for a, b in zip(mine.vision.first.values(), theirs.vision.first.values(), strict=True):
-        assert (a - b).norm() <= 0.02 * a.norm() + 1e-8
+    for a, b in zip(tree_leaves(mine.vision), tree_leaves(theirs.vision), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
 
 
 def test_a_resumed_learner_goes_on_bit_for_bit(batch, tmp_path):
