@@ -13,11 +13,12 @@ from hilserl_core.parameters import parameter
 from hilserl_core.run import ALGORITHMS
 from hilserl_learner.presets import PRESETS
 
-# The scenes' tasks, again: importing them would load a physics engine to print a help text.
+# Of the scenes and networks, again: importing these would load much to print a help text.
 TASKS = ("reach", "lift_cube", "push_cube", "pick_place", "insert_peg")
 SCENES = ("plain", "hard")
 OBSERVATIONS = ("state", "cameras")
 CAMERAS = ("front", "wrist")
+ENCODERS = ("learned", "end_to_end", "pretrained")
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,12 @@ class Train(Common):
         "reinforcement learning; or cloning alone, with every correction as it comes (hg_dagger) "
         "or from the demonstrations (bc)",
         choices=ALGORITHMS,
+    )
+    encoder: str = parameter(
+        "learned",
+        "what makes features of images: a network trained on the run's own, one that the critics "
+        "train, or a frozen backbone under a trained head",
+        choices=ENCODERS,
     )
     preset: str = parameter(
         "default",
@@ -195,6 +202,7 @@ def train_nodes(arguments: Train, run: Path) -> tuple[NodeSpec, ...]:
         "seed": arguments.seed,
         "demonstrations": demonstrations,
         "algorithm": arguments.algorithm,
+        "encoder": arguments.encoder,
     }
     if arguments.lockstep:
         # No arm waits in real time, and simulation would leave a nicer process nothing.

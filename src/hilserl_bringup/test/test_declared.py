@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hilserl_bringup.graph import make_plan
-from hilserl_bringup.koch import GRAPHS, TASKS
+from hilserl_bringup.koch import ENCODERS, GRAPHS, TASKS
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core import parameters
 
@@ -49,3 +49,8 @@ def test_every_parameter_is_declared_and_right(name: str, tmp_path: Path) -> Non
 def test_the_tasks_are_the_scenes() -> None:
     scenes = pytest.importorskip("hilserl_description.scenes")
     assert scenes.TASKS == TASKS
+
+
+def test_the_encoders_are_the_policys() -> None:
+    encoders = pytest.importorskip("hilserl_policy.encoders")
+    assert encoders.ENCODERS == ENCODERS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from hilserl_core.errors import UserError
 from hilserl_core.run import write_aside
 from hilserl_core.spec import ActionSpec, ObservationSpec
 from hilserl_core.step import Episode
+from hilserl_learner.material import make_material
 from hilserl_learner.representation import Labels, RepresentationSettings, Teacher, labels_of
 from hilserl_policy.encoders import Encoder
 from hilserl_policy.weights import encoder_arrays, encoder_metadata, read_encoder, read_metadata
@@ -71,51 +71,14 @@ def read_refresh(path: Path) -> Refresh:
     return Refresh(encoder, metadata["encoder_hash"], keys, indices, features)
 
 
-class Frames:
-    """Reduced frames in a file that goes with the process: the system keeps in memory what is read.
-
-    Args:
-        shape: of a frame.
-        folder: where the file lies.
-    """
-
-    _CHUNK = 4096
-
-    def __init__(self, shape: tuple[int, ...], folder: Path):
-        folder.mkdir(parents=True, exist_ok=True)
-        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (lives as long as this)
-        self._shape = shape
-        self._size = int(np.prod(shape))
-        self._capacity = 0
-        self.count = 0
-        self._all: NDArray[np.uint8] = np.zeros((0, *shape), np.uint8)
-
-    def add(self, frames: NDArray[np.uint8]) -> None:
-        """Appends frames (n, *shape)."""
-        end = self.count + len(frames)
-        if end > self._capacity:
-            self._capacity = -(-end // self._CHUNK) * self._CHUNK
-            self._file.truncate(self._capacity * self._size)  # sparse: unused room takes no disk
-            self._all = np.memmap(
-                self._file, np.uint8, mode="r+", shape=(self._capacity, *self._shape)
-            )
-        self._all[self.count : end] = frames
-        self.count = end
-
-    @property
-    def array(self) -> NDArray[np.uint8]:
-        """(count, *shape), backed by the file."""
-        return self._all[: self.count]
-
-
 class EncoderTraining:
-    """Holds a run's frames and labels, and one encoder that learns from them.
+    """Holds what a run's frames show and their labels, and one encoder that learns from them.
 
     Args:
         encoder: to start from.
         observation, action: the run's specs.
         settings: of the training.
-        folder: for the frames' file.
+        folder: for the files that hold what the frames show.
         seed: of batches and noise.
     """
 
@@ -130,7 +93,7 @@ class EncoderTraining:
     ):
         self.encoder = encoder
         self._observation, self._action = observation, action
-        self._frames = Frames(encoder.spec.frame_shape, folder)
+        self._material = make_material(encoder, settings.shift, folder)
         self._labels: list[Labels] = []
         self._known = 0  # labels that the teacher has
         self._keys: list[Key] = []
@@ -138,7 +101,7 @@ class EncoderTraining:
         self._teacher = Teacher(encoder, observation, action, settings, seed)
 
     def __len__(self) -> int:
-        return self._frames.count
+        return len(self._material)
 
     @property
     def losses(self) -> dict[str, float]:
@@ -148,7 +111,7 @@ class EncoderTraining:
     def add_episode(self, episode: Episode) -> None:
         """Takes an episode that has ended."""
         observations = [step.observation for step in episode.steps]
-        self._frames.add(np.stack([self.encoder.prepare(each) for each in observations]))
+        self._material.add(np.stack([self.encoder.prepare(each) for each in observations]))
         self._labels.append(labels_of(episode, self._observation, self._action))
         first = episode.steps[0]
         self._keys.append((first.run, first.episode, len(observations)))
@@ -159,14 +122,12 @@ class EncoderTraining:
         if self._known != len(self._labels):
             self._teacher.know(self._labels)
             self._known = len(self._labels)
-        frames = self._frames.array
         for update in range(updates):
-            self._teacher.update(frames)
+            self._teacher.update(self._material)
             tell(update + 1)
 
     def refresh(self) -> Refresh:
         """The encoder as it is now, with the features of all frames."""
         states = np.concatenate([labels.state for labels in self._labels])
-        features = self.encoder.encode(self._frames.array, states)
-        indices = np.array(self._indices, np.int32)
+        features, indices = self._material.features(states), np.array(self._indices, np.int32)
         return Refresh(self.encoder, self.encoder.hash(), tuple(self._keys), indices, features)

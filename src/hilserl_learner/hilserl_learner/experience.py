@@ -33,6 +33,7 @@ class Experience:
         observation, action: the run's specs.
         gripper_penalty: reward for each change of the commanded gripper.
         encoder: spec of what encodes the images; None: the policy sees none.
+        hold_frames: the buffer holds the images themselves, and nobody encodes them here.
 
     Attributes:
         encoder: the one whose features the buffer holds; None before the first.
@@ -48,6 +49,7 @@ class Experience:
         action: ActionSpec,
         gripper_penalty: float,
         encoder: EncoderSpec | None = None,
+        hold_frames: bool = False,
     ):
         if action.gripper and "gripper_command" not in observation.slices:
             raise UserError("observation has no 'gripper_command': the gripper penalty needs it")
@@ -55,7 +57,7 @@ class Experience:
         self.spec = run_spec_hash(observation, action)
         self._observation, self._action = observation, action
         self._gripper_penalty = gripper_penalty
-        self._encoder_spec = encoder
+        self._encoder_spec, self._hold_frames = encoder, hold_frames
         self.encoder: Encoder | None = None
         self.encoder_hash = ""
         self.lock = threading.RLock()
@@ -133,7 +135,8 @@ class Experience:
         self._observation.check_state(step.observation.state)
         state = self._observation.normalise(step.observation.state)
         features, frame = self._see(step, state)
-        serial = self.buffer.append(state, arm, choice, reward, step.source, features)
+        held = frame if self._hold_frames else None
+        serial = self.buffer.append(state, arm, choice, reward, step.source, features, held)
         self._note(step, serial, frame, state)
         self._recording = step.phase == Phase.RECORD
         self.training_steps += step.phase == Phase.TRAIN
@@ -153,7 +156,8 @@ class Experience:
             return
         state = self._observation.normalise(step.observation.state)
         features, frame = self._see(step, state)
-        serial = self.buffer.end(state, step.is_terminal, features)
+        held = frame if self._hold_frames else None
+        serial = self.buffer.end(state, step.is_terminal, features, held)
         self._note(step, serial, frame, state)
         self.demonstrations += recording
 
@@ -182,6 +186,12 @@ class Experience:
         frame = None
         if step.observation.images:
             frame = reduce_images(step.observation.images, self._encoder_spec.reduce)
+        if self._hold_frames and frame is None:
+            raise UserError(
+                f"step {step.index} of episode {step.episode} of run '{step.run}' has no images, "
+                "and an encoder that is trained end to end needs them: give a run that was "
+                "recorded with its images"
+            )
         if self.encoder is None:
             return None, frame
         if step.encoder == self.encoder_hash:
@@ -209,7 +219,7 @@ class Experience:
         state: NDArray[np.float32],
     ) -> None:
         """Remembers where a step's observation lies, for features to come."""
-        if self._encoder_spec is not None:
+        if self._encoder_spec is not None and not self._hold_frames:
             self._serials.setdefault((step.run, step.episode), {})[step.index] = serial
             if frame is not None:
                 self.frames[serial] = (frame, state)

@@ -15,12 +15,15 @@ from hilserl_learner import checkpoint
 from hilserl_learner.acceleration import device_of
 from hilserl_learner.experience import Experience
 from hilserl_learner.parameters import LearnerParameters
+from hilserl_learner.pixels import PixelSac
 from hilserl_learner.refresh import Refresher
 from hilserl_learner.sac import ACTOR_METRICS, CRITIC_METRICS, Sac
-from hilserl_learner.sight import Sight, encoder_spec
+from hilserl_learner.sight import Sight, encoder_spec, trained_apart
+from hilserl_policy.encoders import Encoder, make_encoder
 from hilserl_policy.networks import Architecture
 from hilserl_policy.weights import encode
 from hilserl_replay.buffer import ReplayBuffer
+from hilserl_replay.sampling import NO_FRAMES
 
 WAITING, PRETRAINING, CLONING = "waiting", "pretraining", "behaviour_cloning"
 WARM_UP, TRAINING, CLONED = "critic_warmup", "training", "cloned"
@@ -45,7 +48,7 @@ class Learner:
     Args:
         parameters: the node's.
         observation, action: the run's specs.
-        refresher: trains the encoder, where the observation has images.
+        refresher: trains the encoder, where ``trained_apart`` says that one is needed.
         clock: seconds, monotonic.
     """
 
@@ -58,8 +61,8 @@ class Learner:
         clock: Callable[[], float] = time.monotonic,
     ):
         p = parameters
-        encoder = encoder_spec(p, observation)
-        features = encoder.feature_dim if encoder is not None else 0
+        seeing = encoder_spec(p, observation)
+        features = seeing.feature_dim if seeing is not None else 0
         architecture = Architecture(
             observation.state_dim + features,
             action.arm_dim,
@@ -67,13 +70,20 @@ class Learner:
             p.hidden,
             p.activation,
         )
+        # The encoder that the critics train, from frames in the buffer.
+        critics = None if trained_apart(p, observation) else seeing
         self.parameters = p
-        self.sac = Sac(architecture, p, p.seed, device_of(p.device))
+        device = device_of(p.device)
+        self.sac = Sac(architecture, p, p.seed, device)
+        if critics is not None:
+            encoder, shift = make_encoder(critics, p.seed), round(p.shift / critics.reduce)
+            self.sac = PixelSac(architecture, p, encoder, shift, p.seed, device)
         self.buffer = ReplayBuffer(
             p.capacity,
             observation.state_dim,
             action.arm_dim,
-            feature_dim=features,
+            feature_dim=features if critics is None else 0,
+            frame_shape=critics.frame_shape if critics is not None else NO_FRAMES,
             batch_size=p.batch_size,
             weights=(p.policy_weight, p.human_weight, p.offline_weight),
             n_step=p.n_step,
@@ -81,9 +91,11 @@ class Learner:
             stop_at_source_change=p.stop_at_source_change,
             seed=p.seed,
         )
-        self.experience = Experience(self.buffer, observation, action, p.gripper_penalty, encoder)
+        self.experience = Experience(
+            self.buffer, observation, action, p.gripper_penalty, seeing, critics is not None
+        )
         self.sight = None
-        if encoder is not None:
+        if seeing is not None and critics is None:
             assert refresher is not None, "images need somebody who trains their encoder"
             self.sight = Sight(refresher, self.experience, p, observation.state_dim, clock)
         self.phase: Phase | None = None  # the run's; None until it is known
@@ -97,6 +109,11 @@ class Learner:
         self._critic = torch.zeros(len(CRITIC_METRICS))
         self._actor = torch.zeros(len(ACTOR_METRICS))
         self._checkpointed = clock()
+
+    @property
+    def encoder(self) -> Encoder | None:
+        """What the policy sees with; None: nothing, or nothing yet."""
+        return self.sac.encoder if isinstance(self.sac, PixelSac) else self.experience.encoder
 
     # -- resuming
 
@@ -247,7 +264,7 @@ class Learner:
             self.sac.architecture,
             self.experience.spec,
             self.version,
-            self.experience.encoder,
+            self.encoder,
         )
         self.policy = Policy(self.version, data)
 

@@ -28,7 +28,7 @@ from hilserl_learner.learner import Learner
 from hilserl_learner.parameters import LearnerParameters
 from hilserl_learner.refresh import EncoderProcess
 from hilserl_learner.representation import RepresentationSettings
-from hilserl_learner.sight import encoder_spec
+from hilserl_learner.sight import encoder_spec, trained_apart
 from hilserl_msgs.msg import LearnerStatus, RunStatus, Weights
 from hilserl_msgs.msg import Step as StepMsg
 from hilserl_policy.weights import sha256
@@ -51,7 +51,7 @@ class LearnerNode(Node):
         self._run = RunDirectory(Path(p.run))
         observation = koch.observation_spec(p.observation)
         refresher = None
-        if observation.images:
+        if trained_apart(p, observation):
             refresher = EncoderProcess(self._run.path, _encoder_settings(p, observation))
         self._learner = Learner(p, observation, koch.action_spec(p.action_space), refresher)
         self._stopping, self._failing = threading.Event(), threading.Event()

@@ -77,14 +77,28 @@ def descend(
     Returns:
         The loss before the step, and what came with it.
     """
+    return descend_together((trained,), loss, learning_rate, limit)
+
+
+def descend_together(
+    trained: Sequence[Trained],
+    loss: Callable[..., tuple[Tensor, Any]],
+    learning_rate: float,
+    limit: float,
+) -> tuple[Tensor, Any]:
+    """As ``descend``, with a loss of the parameters of several, each limited by itself."""
     with torch.enable_grad():
-        leaves = {
-            name: value.detach().requires_grad_() for name, value in trained.parameters.items()
-        }
-        value, other = loss(leaves)
-        gradient = torch.autograd.grad(value, list(leaves.values()))
-    if limit:
-        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradient)))
-        torch._foreach_mul_(gradient, (limit / (norm + 1e-6)).clamp(max=1.0))
-    adam(trained, gradient, learning_rate)
+        leaves = [
+            {name: value.detach().requires_grad_() for name, value in each.parameters.items()}
+            for each in trained
+        ]
+        value, other = loss(*leaves)
+        wanted = [leaf for each in leaves for leaf in each.values()]
+        gradient = list(torch.autograd.grad(value, wanted))
+    for each in trained:
+        own, gradient = gradient[: len(each.parameters)], gradient[len(each.parameters) :]
+        if limit:
+            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(own)))
+            torch._foreach_mul_(own, (limit / (norm + 1e-6)).clamp(max=1.0))
+        adam(each, own, learning_rate)
     return value.detach(), other

@@ -8,7 +8,8 @@ from hilserl_core.parameters import parameter
 from hilserl_core.run import ALGORITHMS
 from hilserl_description.koch import OBSERVATIONS
 from hilserl_learner.acceleration import DEVICES
-from hilserl_policy.encoders import ENCODERS
+from hilserl_policy.backbones import BACKBONES
+from hilserl_policy.encoders import ENCODERS, HEADS
 from hilserl_policy.networks import ACTIVATIONS
 
 
@@ -36,7 +37,12 @@ class AlgorithmParameters:
     offline_weight: float = parameter(1.0, "share of OFFLINE steps in a batch", low=0.0)
     policy_weight: float = parameter(1.0, "share of POLICY steps in a batch", low=0.0)
     human_weight: float = parameter(2.0, "share of HUMAN steps in a batch", low=0.0)
-    capacity: int = parameter(200_000, "steps in the replay buffer (about 0.2 kB each)", low=1000)
+    capacity: int = parameter(
+        200_000,
+        "steps in the replay buffer, about 0.3 kB each; 25 kB more where the encoder is trained "
+        "end to end, from two cameras",
+        low=1000,
+    )
 
     learning_rate: float = parameter(3e-4, "of actor and critics (Adam)", low=0.0)
     gradient_limit: float = parameter(
@@ -102,6 +108,22 @@ class LearnerParameters(AlgorithmParameters):
     encoder: str = parameter(
         "learned", "what makes features of images: hilserl_policy.encoders says", choices=ENCODERS
     )
+    encoder_head: str = parameter(
+        "spatial_softmax", "what makes features of the encoder's maps", choices=HEADS
+    )
+    backbone: str = parameter(
+        "efficientnet_lite0", "trunk of the pretrained encoder", choices=BACKBONES
+    )
+    backbone_weights: str = parameter(
+        "",
+        "its weights: a .safetensors file, or OWNER/NAME of a model on the hub; empty: the "
+        "backbone's own. Every machine that runs the policy needs them",
+    )
+    shift: int = parameter(
+        4,
+        "pixels of a camera's picture by which end_to_end moves it at random, at most",
+        low=0, high=64,
+    )  # fmt: skip
     keypoints: int = parameter(16, "of each camera: half as many as its features", low=1, high=256)
     pretrain_updates: int = parameter(
         400, "of the encoder on the demonstrations, before anything else", low=1, high=10**6

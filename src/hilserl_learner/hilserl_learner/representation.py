@@ -8,7 +8,7 @@ and how soon that was. A coarse reconstruction keeps in what no label names yet.
 
 A run has thousands of frames but only hundreds of episodes, each with a background of its
 own that an encoder could learn by heart. So pictures are laid over one another and patches
-are cut out while it learns.
+are cut out while it learns (``material``).
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from torch import Tensor, nn
 
 from hilserl_core.spec import ActionSpec, ObservationSpec, gripper_choice
 from hilserl_core.step import Episode, Outcome, Source
-from hilserl_policy.encoders import Encoder, mlp, random_shift
+from hilserl_learner.material import COARSE, Material
+from hilserl_policy.encoders import Encoder
+from hilserl_policy.layers import mlp
 
 Floats = NDArray[np.float32]
 
@@ -33,10 +35,6 @@ AHEAD = (4, 8)
 episode's end come on top."""
 TARGETS = len(AHEAD) + 2
 PROGRESS_DISCOUNT = 0.95
-_COARSE = 16  # pixels, height and width of reconstructed images
-_GAIN, _TINT = 0.25, 0.3  # deviations of contrast and of each colour, of normalised images
-_OVERLAY = 0.5  # most of another frame that shines through, in half of the images
-_PATCH = 0.35  # most of the width and height that is cut out, in half of the images
 
 
 @dataclass(frozen=True)
@@ -47,7 +45,8 @@ class RepresentationSettings:
         batch_size: frames in an update.
         learning_rate: of Adam.
         shift: pixels of the reduced frame by which images move at random. A wrist camera
-            sees a centimetre in three pixels: more would blur what is to be learned.
+            sees a centimetre in three pixels: more would blur what is to be learned. Under a
+            frozen trunk nothing moves (``material.MapMaterial`` says why).
         feature_noise: deviation of noise on features, for they are stored coarsely and
             read by networks that should not depend on their last digit.
         action, future, progress, reconstruction: weights of the losses.
@@ -170,7 +169,7 @@ class Teacher:
         self._generator = torch.Generator().manual_seed(seed)
         self._place_dim = future_dim(observation) // TARGETS
         seen, state = encoder.spec.seen_dim, observation.state_dim
-        images = len(encoder.spec.cameras) * 3 * _COARSE**2
+        images = len(encoder.spec.cameras) * 3 * COARSE**2
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             # An encoder without foresight learns from the future all the same.
@@ -183,8 +182,6 @@ class Teacher:
             modules.append(self._ahead)
         learned = [p for module in modules for p in module.parameters() if p.requires_grad]
         self._optimiser = torch.optim.Adam(learned, settings.learning_rate)
-        # Twice as fast; elsewhere it would be emulated.
-        self._half = torch.cpu._is_avx512_bf16_supported()
         self._labels: Labels | None = None
         self._scale = torch.ones(TARGETS, self._place_dim)
         self.losses: dict[str, float] = {}
@@ -200,59 +197,31 @@ class Teacher:
             self._scale = torch.from_numpy(1 / np.maximum(spread, 1e-3))
         self._labels = Labels(**parts)
 
-    def update(self, frames: NDArray[np.uint8]) -> None:
-        """One step of Adam on a batch of ``frames`` (n, cameras, 3, h, w), all that are known."""
+    def update(self, material: Material) -> None:
+        """One step of Adam on a batch of the material, all of which is known."""
         assert self._labels is not None
-        assert len(frames) == len(self._labels.state)
+        assert len(material) == len(self._labels.state)
         settings, labels = self.settings, self._labels
-        batch = self._rng.integers(len(frames), size=settings.batch_size)
+        batch = self._rng.integers(len(material), size=settings.batch_size)
         batch.sort()  # what lies near one another on disk is read together
-        shifted = random_shift(frames[batch], self._rng, settings.shift)
-        clean = self.encoder.normalise(torch.from_numpy(shifted))
-        features = self._features(self._disturb(clean))
-        noise = torch.randn(features.shape, generator=self._generator)
-        features = features + settings.feature_noise * noise
+        seen, pictures = material.look(batch, self._rng, self._generator)
+        noise = torch.randn(seen.shape, generator=self._generator)
+        seen = seen + settings.feature_noise * noise
         state = torch.from_numpy(labels.state[batch])
-        both = torch.cat((features, state), 1)
+        both = torch.cat((seen, state), 1)
         out = self._head(both)
-        told = self._ahead(both) if self._ahead else self.encoder.foretell(features, state)
+        told = self._ahead(both) if self._ahead else self.encoder.foretell(seen, state)
         losses = {
             "action": settings.action * self._action_loss(out, batch),
             "future": settings.future * self._future_loss(told, batch),
             "progress": settings.progress * self._progress_loss(out, batch),
-            "reconstruction": settings.reconstruction * self._picture_loss(features, clean),
+            "reconstruction": settings.reconstruction
+            * (self._decoder(seen) - pictures).square().mean(),
         }
         self._optimiser.zero_grad(set_to_none=True)
         torch.stack(list(losses.values())).sum().backward()
         self._optimiser.step()
         self.losses = {name: float(value.detach()) for name, value in losses.items()}
-
-    def _features(self, images: Tensor) -> Tensor:
-        """The encoder's forward pass, its convolutions in bfloat16 where the processor has it."""
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._half):
-            maps = self.encoder.maps(images)
-        return self.encoder.read([each.float() for each in maps])
-
-    def _disturb(self, images: Tensor) -> Tensor:
-        """Images with others over them, under another light, and with patches cut out."""
-        cameras, n, _, height, width = images.shape
-        generator = self._generator
-
-        def uniform() -> Tensor:
-            return torch.rand((cameras, n, 1, 1, 1), generator=generator)
-
-        share = _OVERLAY * uniform() * (uniform() < 0.5)
-        images = torch.lerp(images, images[:, torch.randperm(n, generator=generator)], share)
-        gain = torch.randn((cameras, n, 1, 1, 1), generator=generator)
-        tint = torch.randn((cameras, n, 3, 1, 1), generator=generator)
-        images = images * (1 + _GAIN * gain).clamp_(0.4, 1.6) + _TINT * tint
-        rows = torch.linspace(0, 1, height)[:, None]
-        columns = torch.linspace(0, 1, width)
-        top, left = uniform(), uniform()
-        inside = (rows >= top) & (rows < top + _PATCH * uniform())
-        inside = inside & (columns >= left) & (columns < left + _PATCH * uniform())
-        colour = torch.randn((cameras, n, 3, 1, 1), generator=generator)
-        return torch.where(inside & (uniform() < 0.5), colour, images)
 
     def _action_loss(self, out: Tensor, batch: NDArray[np.int64]) -> Tensor:
         assert self._labels is not None
@@ -277,10 +246,3 @@ class Teacher:
         succeeded = torch.from_numpy(self._labels.succeeded[batch])
         error = (out[:, self._arm + 3] - torch.from_numpy(self._labels.progress[batch])).square()
         return (succeeded * error).sum() / succeeded.sum().clamp(min=1.0)
-
-    def _picture_loss(self, features: Tensor, images: Tensor) -> Tensor:
-        cameras, n = images.shape[:2]
-        coarse = F.adaptive_avg_pool2d(images.flatten(0, 1), _COARSE)
-        wanted = coarse.view(cameras, n, -1).transpose(0, 1).flatten(1)
-        result: Tensor = (self._decoder(features) - wanted).square().mean()
-        return result

@@ -49,6 +49,7 @@ class State(NamedTuple):
     target: Parameters
     temperature: Trained  # "raw" (2,): arm and gripper, before the softplus
     restraint: silri.Restraint | None = None  # where cloning is by state
+    vision: Trained | None = None  # the encoder, where the critics train it (``pixels``)
 
 
 def _taken(values: Tensor, gripper: Tensor) -> Tensor:
@@ -155,13 +156,29 @@ class Sac:
         target = self.critic_target(state, batch, noise, subset, target_dropout)
 
         def loss(parameters: Parameters) -> tuple[Tensor, Tensor]:
-            q = critic_forward(parameters, batch.state, batch.action, self.architecture, dropout)
-            q = _taken(q, batch.gripper)  # (ensemble, batch)
-            return (q - target).square().mean(1).sum(0), q.detach()
+            return self.critic_loss(parameters, batch, target, dropout)
 
         settings = self.settings
         value, q = descend(state.critic, loss, settings.learning_rate, settings.gradient_limit)
         return torch.stack((value / settings.critics, q.mean(), target.mean()))
+
+    def critic_loss(
+        self,
+        parameters: Parameters,
+        batch: Batch,
+        target: Tensor,
+        dropout: Masks,
+        features: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Squared error to ``target``, summed over the critics, and their values (ensemble, batch).
+
+        ``features`` are what ``critic_forward`` takes by that name.
+        """
+        q = critic_forward(
+            parameters, batch.state, batch.action, self.architecture, dropout, features
+        )
+        q = _taken(q, batch.gripper)
+        return (q - target).square().mean(1).sum(0), q.detach()
 
     def update_targets(self, state: State) -> None:
         """Moves the target critics a little towards the critics."""
@@ -232,15 +249,21 @@ class Sac:
         """Moves the actor towards people's actions alone; returns the (1,) loss."""
 
         def loss(parameters: Parameters) -> tuple[Tensor, None]:
-            policy = actor_forward(parameters, batch.state, self.architecture)
-            arm, gripper = self._cloning_errors(policy, batch)
-            return arm + 0.1 * gripper, None
+            return self.cloning_loss(parameters, batch), None
 
         settings = self.settings
         value, _ = descend(
             state.actor, loss, settings.cloning_learning_rate, settings.gradient_limit
         )
         return value[None]
+
+    def cloning_loss(
+        self, parameters: Parameters, batch: Batch, features: Tensor | None = None
+    ) -> Tensor:
+        """Error of the actor to people's actions; ``features`` are as ``actor_forward`` has it."""
+        policy = actor_forward(parameters, batch.state, self.architecture, features)
+        arm, gripper = self._cloning_errors(policy, batch)
+        return arm + 0.1 * gripper
 
     def update_restraint(self, state: State, batch: Batch) -> Tensor:
         """Moves the multipliers of the cloning term and what they rest on; returns their mean.
@@ -255,6 +278,13 @@ class Sac:
         arm = actor_forward(state.actor.parameters, batch.state, arch).arm
         rate = settings.multiplier_learning_rate
         return silri.update_multiplier(restraint, batch, arm, arch, rate, settings.gradient_limit)
+
+    def update_people(self, state: State, batch: Batch) -> None:
+        """Moves the model of people that the cloning term rests on, while the actor is cloned."""
+        assert state.restraint is not None
+        settings = self.settings
+        rate, limit = settings.cloning_learning_rate, settings.gradient_limit
+        silri.update_people(state.restraint, batch, _people(batch), self.architecture, rate, limit)
 
     # Whole steps, as pure as their parts.
 
@@ -281,15 +311,7 @@ class Sac:
     def cloning_step(self, state: State, batch: Batch) -> Tensor:
         """The actor, and the model of people; returns the actor's loss, (1,)."""
         if state.restraint is not None:
-            settings, share = self.settings, _people(batch)
-            silri.update_people(
-                state.restraint,
-                batch,
-                share,
-                self.architecture,
-                settings.cloning_learning_rate,
-                settings.gradient_limit,
-            )
+            self.update_people(state, batch)
         return self.update_by_cloning(state, batch)
 
     # What callers use: the steps on this state, with chance drawn for them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from hilserl_core.spec import ObservationSpec
 from hilserl_learner.adoption import Adoption
@@ -22,7 +23,18 @@ def encoder_spec(p: LearnerParameters, observation: ObservationSpec) -> EncoderS
     """
     if not observation.images:
         return None
-    return EncoderSpec.of(observation, keypoints=p.keypoints, foresight=future_dim(observation))
+    settings: dict[str, Any] = {"keypoints": p.keypoints, "head": p.encoder_head}
+    if p.encoder == "pretrained":
+        # It has learned from sharper pictures than a run's own objects need.
+        settings |= {"trunk": p.backbone, "backbone_weights": p.backbone_weights, "reduce": 1}
+    if trained_apart(p, observation):
+        settings["foresight"] = future_dim(observation)  # the critics would not teach it
+    return EncoderSpec.of(observation, **settings)
+
+
+def trained_apart(p: LearnerParameters, observation: ObservationSpec) -> bool:
+    """Whether a process of its own trains the encoder; else the critics do, or there is none."""
+    return bool(observation.images) and p.encoder != "end_to_end"
 
 
 class Sight:

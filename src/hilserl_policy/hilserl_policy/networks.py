@@ -259,10 +259,19 @@ class ActionDistribution:
 
 
 def actor_forward(
-    parameters: Parameters, state: Tensor, architecture: Architecture
+    parameters: Parameters,
+    state: Tensor,
+    architecture: Architecture,
+    features: Tensor | None = None,
 ) -> ActionDistribution:
-    """The action distribution at normalised states (batch, state_dim)."""
-    out = _mlp(parameters, state, None, architecture.activation)[0]
+    """The action distribution at normalised states.
+
+    Args:
+        state: (batch, state_dim) float32, normalised.
+        features: (batch, n), the state's last n numbers where these are to be differentiated;
+            ``state`` then goes without them.
+    """
+    out = _mlp(parameters, state, features, architecture.activation)[0]
     arm = architecture.arm_dim
     if architecture.gripper:
         log_probability = torch.log_softmax(out[2 * arm :], 0)
@@ -278,6 +287,7 @@ def critic_forward(
     arm_action: Tensor,
     architecture: Architecture,
     dropout: Masks = (),
+    features: Tensor | None = None,
 ) -> Tensor:
     """Q-values of every critic in the ensemble, for each gripper choice.
 
@@ -286,13 +296,16 @@ def critic_forward(
         arm_action: (batch, arm_dim) float32 in [-1, 1].
         dropout: a mask for each hidden layer, as in DroQ (Hiraoka et al. 2022, arXiv
             2110.02034): between its product and its LayerNorm.
+        features: as in ``actor_forward``.
 
     Returns:
         (ensemble, choices, batch) float32, discounted sum of rewards.
     """
-    assert state.shape[1] == architecture.state_dim
+    seen = 0 if features is None else features.shape[1]
+    assert state.shape[1] + seen == architecture.state_dim
     assert arm_action.shape[1] == architecture.arm_dim
-    return _mlp(parameters, state, arm_action, architecture.activation, dropout)
+    varied = arm_action if features is None else torch.cat((features, arm_action), 1)
+    return _mlp(parameters, state, varied, architecture.activation, dropout)
 
 
 class PolicyNetwork:

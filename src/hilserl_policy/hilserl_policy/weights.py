@@ -85,23 +85,33 @@ def encoder_metadata(encoder: Encoder) -> dict[str, str]:
     return {
         "encoder": json.dumps(dataclasses.asdict(encoder.spec)),
         "encoder_hash": encoder.hash(),
+        "backbone_hash": encoder.backbone.hash if encoder.backbone is not None else "",
     }
 
 
 def encoder_arrays(encoder: Encoder) -> dict[str, NDArray[np.float32]]:
-    """An encoder's weights by the names that they have in a file."""
+    """An encoder's weights by the names that they have in a file.
+
+    Those of a frozen backbone stay where they are: the file says by name and hash which they
+    were, and who reads it loads them from there. They never change, and would be a hundred
+    times what does.
+    """
     return {
-        ENCODER_PREFIX + name: np.array(value.detach().numpy(), np.float32, order="C")
+        ENCODER_PREFIX + name: np.array(value.detach().cpu().numpy(), np.float32, order="C")
         for name, value in encoder.state_dict().items()
     }
 
 
 def read_encoder(metadata: Mapping[str, str], arrays: Mapping[str, NDArray[Any]]) -> Encoder | None:
-    """The encoder in a file's arrays, if it has one."""
+    """The encoder in a file's arrays, if it has one.
+
+    Raises:
+        UserError: they do not fit, or the backbone under them is not to be had here.
+    """
     if "encoder" not in metadata:
         return None
     spec = EncoderSpec.read(json.loads(metadata["encoder"]))
-    return load_encoder(
+    encoder = load_encoder(
         spec,
         {
             name.removeprefix(ENCODER_PREFIX): value
@@ -109,6 +119,13 @@ def read_encoder(metadata: Mapping[str, str], arrays: Mapping[str, NDArray[Any]]
             if name.startswith(ENCODER_PREFIX)
         },
     )
+    made_with = metadata.get("backbone_hash", "")
+    if encoder.backbone is not None and encoder.backbone.hash != made_with:
+        raise WeightsError(
+            f"backbone '{spec.trunk}' has weights {encoder.backbone.hash} here, the encoder was "
+            f"trained on {made_with}: put the same weights on every machine of the run"
+        )
+    return encoder
 
 
 def read_metadata(data: bytes) -> dict[str, str]:

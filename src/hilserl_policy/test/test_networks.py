@@ -80,6 +80,31 @@ def test_values_and_gradients_are_those_of_a_loop_over_plain_networks(
         torch.testing.assert_close(a, b)
 
 
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_features_that_are_differentiated_get_the_gradient_that_autograd_gives(activation):
+    arch = _architecture(activation)
+    critics, actor = _shaken(init_critics(arch, 3)), _shaken(init_actor(arch))
+    state, action = torch.randn(11, 5).double(), torch.rand(11, 3).double()
+    features = torch.randn(11, 2).double().requires_grad_()
+    weight = torch.randn(3, 3, 11).double()
+    whole = torch.cat((state, features), 1)
+    for mine, plain, scale in (
+        (
+            critic_forward(critics, state, action, arch, (), features),
+            _head_by_head(critics, torch.cat((whole, action), 1), activation),
+            weight,
+        ),
+        (
+            actor_forward(actor, state, arch, features).mean,
+            _head_by_head(actor, whole, activation)[0, :3],
+            weight[0],
+        ),
+    ):
+        torch.testing.assert_close(mine, plain)
+        expected = torch.autograd.grad((plain * scale).sum(), features, retain_graph=True)
+        torch.testing.assert_close(torch.autograd.grad((mine * scale).sum(), features), expected)
+
+
 def test_fixed_parameters_cost_no_gradient():
     arch = _architecture()
     action = torch.zeros(4, 3, requires_grad=True)

@@ -1,5 +1,7 @@
 """Weights survive the way, and what does not fit is refused in one line."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -78,6 +80,39 @@ def test_an_encoder_that_is_known_is_not_built_again():
     second = decode(encode(PARAMETERS, ARCHITECTURE, "spec", 2, ENCODER), "spec", None, first)
     assert second.encoder is first.encoder
     assert second.version == 2
+
+
+@pytest.fixture
+def frozen():
+    shape = {"keypoints": 4, "reduce": 1, "state_dim": 2}
+    spec = EncoderSpec(("front",), 32, 32, "efficientnet_lite0", **shape)
+    return make_encoder(spec, seed=3)
+
+
+def test_a_frozen_trunk_stays_where_it_is(frozen):
+    data = encode(PARAMETERS, ARCHITECTURE, "spec", 7, frozen)
+    assert len(data) < 4 * sum(p.numel() for p in frozen.backbone.weights.values()) / 10
+    policy = decode(data, "spec")
+    assert policy.encoder_hash == frozen.hash()
+    frames = FRAMES[:, :1].repeat(2, 3).repeat(2, 4)
+    np.testing.assert_array_equal(
+        policy.encoder.encode(frames, STATES), frozen.encode(frames, STATES)
+    )
+
+
+def test_another_frozen_trunk_is_refused_by_its_hash(frozen):
+    frozen.backbone = dataclasses.replace(frozen.backbone, hash="0123456789ab")
+    message = _refused(encode(PARAMETERS, ARCHITECTURE, "spec", 1, frozen), "spec")
+    assert "efficientnet_lite0" in message
+    assert "0123456789ab" in message
+
+
+def test_a_frozen_trunk_that_is_not_here_is_refused(frozen):
+    spec = dataclasses.replace(frozen.spec, backbone_weights="/nowhere/w.safetensors")
+    frozen.spec = spec
+    assert "/nowhere/w.safetensors" in _refused(
+        encode(PARAMETERS, ARCHITECTURE, "spec", 1, frozen), "spec"
+    )
 
 
 def test_an_encoder_of_another_shape_is_refused(monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 
 from hilserl_core.errors import UserError
 from hilserl_core.step import Source
-from hilserl_replay.sampling import Array, Batch, Queue, quotas
+from hilserl_replay.sampling import NO_FRAMES, Array, Batch, Queue, quotas
 from hilserl_replay.store_file import StoreFile, write_store
 
 SOURCES = len(Source)
@@ -32,6 +33,7 @@ class ReplayBuffer:
             are overwritten.
         state_dim, arm_dim: sizes of a normalised state and of an arm action.
         feature_dim: numbers in the features of an observation's images; held as float16.
+        frame_shape: of what an observation's images themselves are held as, uint8.
         batch_size: transitions in a batch.
         weights: shares of a batch, one a Source, in the order of that enumeration.
         n_step: rewards summed before bootstrapping. The sum is cut where the episode
@@ -51,6 +53,7 @@ class ReplayBuffer:
         arm_dim: int,
         *,
         feature_dim: int = 0,
+        frame_shape: tuple[int, ...] = NO_FRAMES,
         batch_size: int = 256,
         weights: Sequence[float] = (1.0, 2.0, 1.0),
         n_step: int = 1,
@@ -60,12 +63,14 @@ class ReplayBuffer:
     ):
         if capacity < 2 or n_step < 1 or len(weights) != SOURCES:
             raise ValueError("capacity >= 2, n_step >= 1 and one weight a source are needed")
-        _check_memory(capacity, self.bytes_needed(capacity, state_dim, arm_dim, feature_dim))
+        needed = self.bytes_needed(capacity, state_dim, arm_dim, feature_dim, frame_shape)
+        _check_memory(capacity, needed)
         self._capacity, self._n_step, self._discount = capacity, n_step, discount
         self._weights, self._stop_at_source_change = tuple(weights), stop_at_source_change
         self._state_dim = state_dim
         self._states = np.zeros((capacity, state_dim), np.float32)
         self._features = np.zeros((capacity, feature_dim), np.float16)
+        self._frames = np.zeros((capacity, *frame_shape), np.uint8)
         self._actions = np.zeros((capacity, arm_dim), np.float32)
         self._grippers = np.zeros(capacity, np.int8)
         self._rewards = np.zeros(capacity, np.float32)
@@ -87,15 +92,23 @@ class ReplayBuffer:
             discount=torch.zeros(batch_size),
             next_state=torch.zeros(batch_size, state_dim + feature_dim),
             source=torch.zeros(batch_size, dtype=torch.int64),
+            frames=torch.zeros(batch_size, *frame_shape, dtype=torch.uint8),
+            next_frames=torch.zeros(batch_size, *frame_shape, dtype=torch.uint8),
         )
         self._views = Batch(*(tensor.numpy() for tensor in self._batch))  # type: ignore[arg-type]
 
     @staticmethod
-    def bytes_needed(capacity: int, state_dim: int, arm_dim: int, feature_dim: int = 0) -> int:
+    def bytes_needed(
+        capacity: int,
+        state_dim: int,
+        arm_dim: int,
+        feature_dim: int = 0,
+        frame_shape: tuple[int, ...] = NO_FRAMES,
+    ) -> int:
         """Memory of a store that is full, before it is taken."""
         numbers = 4 * state_dim + 2 * feature_dim + 4 * arm_dim + 4  # with the reward
         marks = 1 + 1 + 1 + 1  # gripper, source, terminal, linked
-        return capacity * (numbers + marks + SOURCES * Queue.BYTES)
+        return capacity * (numbers + marks + math.prod(frame_shape) + SOURCES * Queue.BYTES)
 
     @property
     def bytes(self) -> int:
@@ -108,6 +121,7 @@ class ReplayBuffer:
         return {
             "states": self._states,
             "features": self._features,
+            "frames": self._frames,
             "actions": self._actions,
             "grippers": self._grippers,
             "rewards": self._rewards,
@@ -124,7 +138,7 @@ class ReplayBuffer:
         """Transitions on which ``source`` acted."""
         return self._queues[source].size
 
-    def _write(self, state: Array, features: Array | None) -> int:
+    def _write(self, state: Array, features: Array | None, frame: Array | None) -> int:
         """Puts an observation at the next place, over the oldest, and links its predecessor."""
         slot = self._serial % self._capacity
         if self._linked[slot]:
@@ -136,6 +150,7 @@ class ReplayBuffer:
             self._queues[self._sources[previous]].push(previous)
         self._states[slot] = state
         self._features[slot] = 0 if features is None else features
+        self._frames[slot] = 0 if frame is None else frame
         self._serial += 1
         # Not from the newest alone: what a discarded episode has overwritten stays lost.
         self._oldest = max(self._oldest, self._serial - self._capacity)
@@ -150,6 +165,7 @@ class ReplayBuffer:
         reward: float,
         source: Source,
         features: Array | None = None,
+        frame: Array | None = None,
     ) -> int:
         """Adds a step to the open episode, or opens one with it; returns its serial number.
 
@@ -160,9 +176,10 @@ class ReplayBuffer:
             reward: earned by the action.
             source: who acted.
             features: (feature_dim,) of the images; None: not known yet, zeros.
+            frame: (*frame_shape) uint8, the images; needed where the buffer holds them.
         """
         with self._lock:
-            slot = self._write(state, features)
+            slot = self._write(state, features, frame)
             self._actions[slot] = action
             self._grippers[slot] = gripper
             self._rewards[slot] = reward
@@ -170,7 +187,13 @@ class ReplayBuffer:
             self._terminal[slot] = False
             return self._serial - 1
 
-    def end(self, state: Array, terminal: bool, features: Array | None = None) -> int:
+    def end(
+        self,
+        state: Array,
+        terminal: bool,
+        features: Array | None = None,
+        frame: Array | None = None,
+    ) -> int:
         """Closes the open episode with its final observation; returns its serial number.
 
         Where no episode is open there is nothing to close: it returns -1.
@@ -178,12 +201,12 @@ class ReplayBuffer:
         Args:
             state: (state_dim,) normalised.
             terminal: whether the last transition ended the task (false on a time-out).
-            features: as in ``append``.
+            features, frame: as in ``append``.
         """
         with self._lock:
             if not self._open:
                 return -1
-            slot = self._write(state, features)
+            slot = self._write(state, features, frame)
             self._terminal[(slot - 1) % self._capacity] = terminal
             self._open = 0
             return self._serial - 1
@@ -227,6 +250,7 @@ class ReplayBuffer:
         rewards: Array,
         sources: Sequence[Source] | Array,
         terminal: bool,
+        frames: Array | None = None,
     ) -> None:
         """Adds a whole episode of T transitions; an open one is closed before.
 
@@ -235,11 +259,15 @@ class ReplayBuffer:
             actions: (T, arm_dim).
             grippers, rewards, sources: (T,) each.
             terminal: whether the last transition ended the task (false on a time-out).
+            frames: (T + 1, *frame_shape) uint8, where the buffer holds them.
         """
         self.close()
-        for i in range(len(actions)):
-            self.append(states[i], actions[i], int(grippers[i]), float(rewards[i]), sources[i])
-        self.end(states[len(actions)], terminal)
+        last = len(actions)
+        seen = frames if frames is not None else [None] * (last + 1)
+        for i in range(last):
+            gripper, reward = int(grippers[i]), float(rewards[i])
+            self.append(states[i], actions[i], gripper, reward, sources[i], None, seen[i])
+        self.end(states[last], terminal, None, seen[last])
 
     def sample(self, weights: Sequence[float] | None = None) -> Batch:
         """A batch with the exact share of each source, in tensors that the next call reuses.
@@ -268,7 +296,7 @@ class ReplayBuffer:
     def _gather(self, slots: Array) -> None:
         """Fills the batch with the n-step transitions that start at ``slots`` (batch,)."""
         views: Any = self._views
-        self._take_state(slots, views.state)
+        self._take(slots, views.state, views.frames)
         np.take(self._actions, slots, axis=0, out=views.action, mode="clip")
         views.gripper[:] = self._grippers[slots]
         views.source[:] = self._sources[slots]
@@ -284,12 +312,13 @@ class ReplayBuffer:
             if self._stop_at_source_change:
                 active &= self._sources[following] == views.source
             at = following
-        self._take_state(at, views.next_state)
+        self._take(at, views.next_state, views.next_frames)
 
-    def _take_state(self, slots: Array, out: Array) -> None:
-        """Normalised states and features of ``slots`` (batch,) side by side."""
-        out[:, : self._state_dim] = self._states[slots]
-        out[:, self._state_dim :] = self._features[slots]
+    def _take(self, slots: Array, state: Array, frames: Array) -> None:
+        """Normalised states and features of ``slots`` (batch,) side by side, and frames."""
+        state[:, : self._state_dim] = self._states[slots]
+        state[:, self._state_dim :] = self._features[slots]
+        np.take(self._frames, slots, axis=0, out=frames, mode="clip")
 
     # -- on disk
 
@@ -300,6 +329,7 @@ class ReplayBuffer:
             "capacity": self._capacity,
             "state_dim": self._state_dim,
             "feature_dim": self._features.shape[1],
+            "frame_shape": list(self._frames.shape[1:]),
             "arm_dim": self._actions.shape[1],
         }
 

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 Array = NDArray[Any]
+NO_FRAMES = (0,)
+"""The shape of an observation's images where none are held."""
 
 
 class Batch(NamedTuple):
@@ -24,6 +27,8 @@ class Batch(NamedTuple):
             terminal step, else the discount to the power of the steps spanned.
         next_state: (batch, state_dim + feature_dim) float32, likewise.
         source: (batch,) int64, who acted at ``state``.
+        frames, next_frames: (batch, *frame_shape) uint8 of the same observations; empty where
+            the buffer holds none.
     """
 
     state: Tensor
@@ -33,6 +38,8 @@ class Batch(NamedTuple):
     discount: Tensor
     next_state: Tensor
     source: Tensor
+    frames: Tensor = torch.empty(NO_FRAMES, dtype=torch.uint8)
+    next_frames: Tensor = torch.empty(NO_FRAMES, dtype=torch.uint8)
 
 
 def quotas(size: int, weights: Sequence[float], available: Sequence[bool]) -> list[int]:

@@ -16,7 +16,7 @@ from safetensors.numpy import save_file
 from hilserl_core.errors import UserError
 from hilserl_core.run import replacing
 
-FORMAT = "hilserl-replay-1"
+FORMAT = "hilserl-replay-2"
 _REMEDY = "delete it, and read the run's episodes instead"
 
 

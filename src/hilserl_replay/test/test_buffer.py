@@ -43,6 +43,10 @@ def _features(number: int, version: int) -> np.ndarray:
     return np.array([number, version], np.float16)
 
 
+def _frame(number: int) -> np.ndarray:
+    return np.array([[number % 256, number // 256], [7, 7]], np.uint8)
+
+
 class BufferMachine(RuleBasedStateMachine):
     """Appends, ends, cuts short and discards episodes, and samples in between."""
 
@@ -65,6 +69,7 @@ class BufferMachine(RuleBasedStateMachine):
             2,
             1,
             feature_dim=2,
+            frame_shape=(2, 2),
             batch_size=BATCH,
             weights=self.weights,
             n_step=self.n_step,
@@ -94,8 +99,8 @@ class BufferMachine(RuleBasedStateMachine):
         features = _features(self.number + 1, self.version) if seen else None
         number = self._observe(episode, features)
         action = np.array([number / 1000], np.float32)
-        serial = self.buffer.append(_state(number), action, number % 3, reward, source, features)
-        assert serial == episode.serials[-1]
+        step = _state(number), action, number % 3, reward, source, features, _frame(number)
+        assert self.buffer.append(*step) == episode.serials[-1]
         episode.steps.append((reward, source))
 
     @rule(terminal=st.booleans())
@@ -107,7 +112,8 @@ class BufferMachine(RuleBasedStateMachine):
             return
         features = _features(self.number + 1, self.version)
         number = self._observe(episode, features)
-        assert self.buffer.end(_state(number), terminal, features) == episode.serials[-1]
+        serial = self.buffer.end(_state(number), terminal, features, _frame(number))
+        assert serial == episode.serials[-1]
         episode.terminal, episode.done = terminal, True
 
     @rule()
@@ -136,6 +142,7 @@ class BufferMachine(RuleBasedStateMachine):
             np.ones(length, np.float32),
             [source] * length,
             terminal,
+            np.stack([_frame(n) for n in numbers]),
         )
         self.episodes.append(episode)
 
@@ -174,6 +181,7 @@ class BufferMachine(RuleBasedStateMachine):
                 np.ones(7),
                 [Source.HUMAN] * 7,
                 True,
+                np.full((8, 2, 2), 255),
             )
             restored.restore(Path(folder, "replay.safetensors"), "spec")
         if len(self.buffer):
@@ -229,6 +237,8 @@ class BufferMachine(RuleBasedStateMachine):
             assert batch.discount[row].item() == pytest.approx(factor, abs=1e-5)
             assert batch.next_state[row].tolist() == self._observed(following)
             assert batch.source[row].item() == source
+            np.testing.assert_array_equal(batch.frames[row], _frame(number))
+            np.testing.assert_array_equal(batch.next_frames[row], _frame(following))
         available = [self.buffer.count(source) > 0 for source in Source]
         shares = quotas(BATCH, self.weights, available)
         assert [(batch.source == source).sum().item() for source in Source] == shares
@@ -283,6 +293,11 @@ def test_the_memory_is_stated_before_it_is_taken():
     assert ReplayBuffer.bytes_needed(50_000, 36, 3) < 50_000 * 230
     buffer = ReplayBuffer(1000, 25, 3, feature_dim=64)
     assert buffer.bytes == ReplayBuffer.bytes_needed(1000, 25, 3, 64)
+    frames = ReplayBuffer(100, 36, 3, frame_shape=(2, 3, 64, 64))
+    held = sum(a.nbytes for a in vars(frames).values() if isinstance(a, np.ndarray))
+    queues = 3 * 4 * 100
+    assert frames.bytes == held + queues
+    assert frames.bytes == ReplayBuffer.bytes_needed(100, 36, 3, 0, (2, 3, 64, 64))
 
 
 @pytest.mark.parametrize("features", [64, 2 * 512])
@@ -297,6 +312,11 @@ def test_more_than_the_machine_has_is_refused():
     capacity = available // ReplayBuffer.bytes_needed(1, 25, 3, 64) + 1_000_000
     with pytest.raises(UserError, match=rf"capacity: {capacity} steps need .* ask for at most"):
         ReplayBuffer(capacity, 25, 3, feature_dim=64)
+
+
+def test_frames_beyond_the_machines_memory_are_refused_before_they_are_taken():
+    with pytest.raises(UserError, match=r"capacity: 1000000000 steps need 24\d\d\d\.\d GB"):
+        ReplayBuffer(10**9, 36, 3, frame_shape=(2, 3, 64, 64))
 
 
 def _saved(path: Path) -> ReplayBuffer:
@@ -363,6 +383,14 @@ def test_a_file_of_other_sizes_or_contents_is_refused(tmp_path, sizes, contents,
     with pytest.raises(UserError, match=named):
         buffer.restore(path, contents)
     assert len(buffer) == 0
+
+
+def test_a_file_of_other_frames_is_refused(tmp_path):
+    path = tmp_path / "replay.safetensors"
+    _saved(path)
+    buffer = ReplayBuffer(50, 2, 1, feature_dim=2, frame_shape=(1, 3, 8, 8))
+    with pytest.raises(UserError, match=r"frame_shape \[0\], this run \[1, 3, 8, 8\]"):
+        buffer.restore(path, "spec")
 
 
 def test_a_file_of_another_kind_or_none_is_refused(tmp_path):
