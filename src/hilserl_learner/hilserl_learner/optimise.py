@@ -45,7 +45,8 @@ def adam(trained: Trained, gradient: Sequence[Tensor], learning_rate: float) -> 
     trained.updates.add_(1)
     torch._fused_adam_(
         list(trained.parameters.values()),
-        list(gradient),
+        # It walks through memory; gradients of convolutions may lie in another order there.
+        [each.contiguous() for each in gradient],
         list(trained.first.values()),
         list(trained.second.values()),
         [],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from functools import partial
 
@@ -12,6 +13,7 @@ from torch.utils._pytree import tree_map_only
 
 from hilserl_core.step import Source
 from hilserl_learner import checkpoint
+from hilserl_learner.acceleration import Compiled
 from hilserl_learner.parameters import AlgorithmParameters
 from hilserl_learner.pixels import PixelSac
 from hilserl_learner.sac import Sac
@@ -148,6 +150,21 @@ def test_a_step_stays_on_its_device(batch):
         for step, chance in _steps(sac):
             inputs = elsewhere((sac.state, batch, *chance))
             assert getattr(sac, step)(*inputs).device.type == "meta"
+
+
+@pytest.mark.parametrize("at", range(3), ids=["critic", "actor", "cloning"])
+def test_a_recorded_step_is_the_step(batch, at):
+    sac = learner()
+    step, chance = _steps(sac)[at]
+    mine, theirs = copy.deepcopy(sac.state), copy.deepcopy(sac.state)
+    recorded = Compiled(getattr(sac, step), backend="aot_eager")
+    with torch.no_grad():
+        expected = getattr(sac, step)(mine, batch, *chance)
+        torch.testing.assert_close(recorded(theirs, batch, *chance), expected, rtol=1e-3, atol=1e-4)
+    # Of the encoder what Adam was told: its first step has the size of the rate anyway.
+    for name, mean in mine.vision.first.items():
+        told = theirs.vision.first[name]
+        assert (told - mean).abs().max() <= 0.05 * mean.abs().max() + 1e-7
 
 
 def test_a_resumed_learner_goes_on_bit_for_bit(batch, tmp_path):
