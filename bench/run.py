@@ -33,6 +33,7 @@ BENCHMARKS = (
     "bench_takeover",
     "bench_lockstep",
     "bench_loop",
+    "bench_driver",
 )
 KEYS = ("name", "value", "unit", "compared_to", "ratio")
 LIMIT_SECONDS = 900.0

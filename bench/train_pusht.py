@@ -5,7 +5,7 @@ goes to it. Every curve in the folder of results is drawn, also those of other m
 
     python bench/train_pusht.py --seeds 1 2 3
     python bench/train_pusht.py --seeds 1 --name cloning --algorithm bc
-    python bench/train_pusht.py --draw
+    python bench/train_pusht.py --seeds 1 2 3 --keep
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,13 +22,14 @@ import numpy as np
 from hilserl_core.errors import UserError
 from hilserl_core.options import add_options, given
 from hilserl_core.parameters import build
-from hilserl_core.run import write_aside
+from hilserl_core.run import RunDirectory, write_aside
 from hilserl_learner import process
 from hilserl_learner.offline import EVALUATIONS, OfflineParameters, OfflineRun
 from hilserl_learner.parameters import LearnerParameters
 from hilserl_learner.train_offline import NOT_OFFERED
 
 RESULTS = Path(__file__).resolve().parent / "results" / "pusht"
+RUNS = Path("runs", "pusht")
 PUBLISHED = {"diffusion policy, imitation (published)": 0.71}
 """Success on keypoints, of Chi et al. 2023."""
 KEPT = (
@@ -44,18 +44,29 @@ KEPT = (
 )
 
 
+def folder(name: str, seed: int) -> Path:
+    """Of one seed's run."""
+    return RUNS / f"{name}-seed{seed}"
+
+
 def train(seed: int, given_: dict[str, Any], learning: dict[str, Any], name: str) -> dict[str, Any]:
     """One seed: trains, evaluates, keeps the curve; returns the last evaluation's figures."""
-    with tempfile.TemporaryDirectory() as folder:
-        values = {"run": f"{folder}/run", **given_, "env": "gym_pusht/PushT-v0", "seed": seed}
-        run = OfflineRun(build(OfflineParameters, values), learning, print_line)
-        process.prepare(run.learner_parameters.threads)
-        figures = run.train()
-        lines = run.folder.read(EVALUATIONS)
+    values = {**given_, "run": str(folder(name, seed)), "env": "gym_pusht/PushT-v0", "seed": seed}
+    run = OfflineRun(build(OfflineParameters, values), learning, print_line)
+    process.prepare(run.learner_parameters.threads)
+    figures = run.train()
+    keep(name, seed)
+    return figures
+
+
+def keep(name: str, seed: int) -> None:
+    """Copies the curve of a run, also of one that is under way, into the results."""
+    lines = RunDirectory(folder(name, seed)).read(EVALUATIONS)
+    if not lines:
+        raise UserError(f"{folder(name, seed)} holds no evaluation: train it first")
     kept = [{key: line[key] for key in (*KEPT, "final") if key in line} for line in lines]
     text = "".join(json.dumps({"seed": seed, **line}) + "\n" for line in kept)
     write_aside(RESULTS / f"{name}-seed{seed}.jsonl", text.encode())
-    return figures
 
 
 def print_line(line: str) -> None:
@@ -109,19 +120,22 @@ def main(args: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--name", default="rlpd", help="of the method, for files and picture")
-    parser.add_argument("--draw", action="store_true", help="only draw what is there")
-    own = ("env", "seed")
+    parser.add_argument(
+        "--keep", action="store_true", help="only copy and draw the curves of runs as they are"
+    )
+    own = ("env", "seed", "run")
     add_options(parser, OfflineParameters, "each run", own)
     add_options(parser, LearnerParameters, "the learner", NOT_OFFERED)
     options = parser.parse_args(args)
     values = given(options, OfflineParameters, own)
     learning = given(options, LearnerParameters, NOT_OFFERED)
+    rows = []
     try:
-        rows = (
-            []
-            if options.draw
-            else [train(seed, values, learning, options.name) for seed in options.seeds]
-        )
+        for seed in options.seeds:
+            if options.keep:
+                keep(options.name, seed)
+            else:
+                rows.append(train(seed, values, learning, options.name))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from None

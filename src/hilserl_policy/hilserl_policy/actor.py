@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,16 +43,20 @@ class Actor:
     Args:
         observation, action: the run's specs.
         seed: of the samples.
-        explore: sample actions in training; a policy that only imitates has nothing to find out.
+        sampled: phases in which actions are samples; in the others they are the mean.
     """
 
     def __init__(
-        self, observation: ObservationSpec, action: ActionSpec, seed: int, explore: bool = True
+        self,
+        observation: ObservationSpec,
+        action: ActionSpec,
+        seed: int,
+        sampled: Container[Phase] = (Phase.TRAIN,),
     ) -> None:
         self._observation = observation
         self._action = action
         self._seed = seed
-        self._explore = explore
+        self._sampled = sampled
         self._policy: Policy | None = None
         self._waiting: tuple[Policy, bytes] | None = None
         self._phase = Phase.TRAIN
@@ -134,7 +139,7 @@ class Actor:
             encoded = policy.encoder.encode(frame[None], state[None])[0]
             state = np.concatenate((state, encoded.astype(np.float32)))
             features = encoded.astype("<f2").tobytes()
-        deterministic = not self._explore or self._phase in (Phase.EVALUATE, Phase.RUN)
+        deterministic = self._phase not in self._sampled
         values = policy.network.act(state, self._rng, deterministic=deterministic)
         return Proposal(values, features, policy.encoder_hash, policy.version)
 

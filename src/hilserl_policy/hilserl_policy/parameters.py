@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hilserl_core.parameters import parameter
 from hilserl_core.run import ALGORITHMS
+from hilserl_core.step import Phase
 from hilserl_description.koch import OBSERVATIONS
 
 
@@ -30,6 +31,11 @@ class PolicyParameters:
         4.5, "limit of training, its evaluations included, min", low=0.01, high=100_000.0
     )
     evaluation_episodes: int = parameter(50, "episodes of an evaluation", low=1, high=100_000)
+    mean_action: bool = parameter(
+        False,
+        "evaluate, and work in mode run, with the mean action and the likeliest gripper choice "
+        "instead of a sample",
+    )
     target_success: float = parameter(
         0.95, "success rate that two evaluations in a row must reach", low=0.0, high=1.0
     )
@@ -65,3 +71,14 @@ class PolicyParameters:
     max_age: float = parameter(
         0.15, "age of a measurement beyond which a timer's tick is skipped, s", low=0.01, high=10.0
     )
+
+
+def sampled_phases(p: PolicyParameters) -> tuple[Phase, ...]:
+    """Phases in which the policy's actions are samples.
+
+    HIL-SERL evaluates samples too: where the cameras leave in doubt what to do, the mean can
+    be to do nothing, and an arm that does nothing sees the same again.
+    """
+    if p.algorithm != "rlpd":
+        return ()  # it only imitates: its spread was never learned
+    return (Phase.TRAIN,) if p.mean_action else (Phase.TRAIN, Phase.EVALUATE, Phase.RUN)

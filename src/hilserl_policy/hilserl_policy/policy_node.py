@@ -43,7 +43,7 @@ from hilserl_msgs.msg import Step as StepMsg
 from hilserl_msgs.srv import Reset
 from hilserl_policy.actor import EVALUATED, Actor
 from hilserl_policy.episode import EpisodeLoop, Executed
-from hilserl_policy.parameters import PolicyParameters
+from hilserl_policy.parameters import PolicyParameters, sampled_phases
 from hilserl_policy.progress import RunProgress
 from hilserl_policy.punctuality import Punctuality
 from hilserl_policy.schedule import EpisodeSummary, intervention_rate, success_rate
@@ -69,8 +69,8 @@ class PolicyNode(Node):
         if not p.run:
             raise UserError("policy_node: parameter 'run' is empty: give the run's folder")
         observation_spec = koch.observation_spec(p.observation)
-        explore = p.algorithm == "rlpd"
-        self._actor = Actor(observation_spec, koch.action_spec(p.action_space), p.seed, explore)
+        action_spec = koch.action_spec(p.action_space)
+        self._actor = Actor(observation_spec, action_spec, p.seed, sampled_phases(p))
         self._assemble = ObservationAssembler(observation_spec, ForwardKinematics().position)
         self._progress = RunProgress(p)
         self._schedule = self._progress.schedule

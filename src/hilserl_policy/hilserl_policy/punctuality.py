@@ -25,6 +25,7 @@ class Punctuality:
         self._late.clear()
         self.ticks = 0
         self.missed = 0
+        self.blind = 0
         self.pause()
 
     def pause(self) -> None:
@@ -47,8 +48,8 @@ class Punctuality:
         self._late.append(late)
 
     def nothing_new(self) -> None:
-        """The tick found no new measurement to act on: it counts as missed."""
-        self.missed += 1
+        """The tick came, and found no new measurement, or too old ones, to act on."""
+        self.blind += 1
 
     def values(self) -> dict[str, object]:
         """Figures for the diagnostics; none before the first tick."""
@@ -58,6 +59,7 @@ class Punctuality:
         return {
             "ticks": self.ticks,
             "ticks missed": self.missed,
+            "ticks without new measurements": self.blind,
             "tick lateness p99 (ms)": round(float(np.percentile(late, 99)), 3),
             "tick lateness max (ms)": round(float(late.max()), 3),
         }

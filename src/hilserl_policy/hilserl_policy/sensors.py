@@ -57,7 +57,9 @@ class Sensors:
 
     def _on_servo_states(self, message: ServoState) -> None:
         order = [message.name.index(name) for name in koch.JOINT_NAMES]
-        self._add("servo_states", message, np.array(message.current)[order])
+        # A servo without a current sensor says nan: always 0, it tells the policy nothing.
+        current = np.nan_to_num(np.array(message.current)[order], nan=0.0)
+        self._add("servo_states", message, current)
 
     def _on_object_pose(self, message: PoseStamped) -> None:
         p, q = message.pose.position, message.pose.orientation

@@ -9,6 +9,7 @@ from hilserl_core.step import Observation, Phase
 from hilserl_policy.actor import Actor
 from hilserl_policy.encoders import EncoderSpec, make_encoder
 from hilserl_policy.networks import Architecture, init_actor
+from hilserl_policy.parameters import PolicyParameters, sampled_phases
 from hilserl_policy.weights import encode
 
 OBSERVATION = ObservationSpec((Field("place", (-1.0, -1.0), (1.0, 1.0)),))
@@ -16,16 +17,20 @@ ACTION = ActionSpec("ee_delta", ("x", "y", "gripper"), (0.02, 0.02, 1.0))
 
 
 @pytest.mark.parametrize(
-    ("phase", "explore", "sampled"),
+    ("phase", "settings", "sampled"),
     [
-        (Phase.TRAIN, True, True),
-        (Phase.TRAIN, False, False),
-        (Phase.EVALUATE, True, False),
-        (Phase.RUN, True, False),
+        (Phase.TRAIN, {}, True),
+        (Phase.EVALUATE, {}, True),
+        (Phase.RUN, {}, True),
+        (Phase.TRAIN, {"mean_action": True}, True),
+        (Phase.EVALUATE, {"mean_action": True}, False),
+        (Phase.RUN, {"mean_action": True}, False),
+        (Phase.TRAIN, {"algorithm": "hg_dagger"}, False),
+        (Phase.EVALUATE, {"algorithm": "bc"}, False),
     ],
 )
-def test_only_a_policy_that_explores_samples_and_only_in_training(phase, explore, sampled):
-    actor = Actor(OBSERVATION, ACTION, seed=0, explore=explore)
+def test_actions_are_samples_in_the_phases_that_the_parameters_name(phase, settings, sampled):
+    actor = Actor(OBSERVATION, ACTION, 0, sampled_phases(PolicyParameters(**settings)))
     architecture = Architecture(2, 2, True, (8,))
     actor.load(encode(init_actor(architecture), architecture, actor.spec, version=1))
     actor.begin(phase, 0)

@@ -35,7 +35,8 @@ def test_ticks_that_never_came_are_missed():
         tick(loop, now)
     assert loop.missed == 2
     loop.nothing_new()
-    assert loop.missed == 3
+    assert (loop.missed, loop.blind) == (2, 1)
+    assert loop.values()["ticks without new measurements"] == 1
 
 
 def test_what_lies_between_two_episodes_is_not_missed():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import numpy as np
@@ -94,6 +95,12 @@ def test_an_image_that_does_not_fit_is_named_and_dropped(node, frames, message, 
     assert not frames
     (line,) = node.log.lines
     assert re.search(words, line)
+
+
+def test_a_servo_without_a_current_sensor_reads_zero(node, frames):
+    servos = ServoState(name=list(koch.JOINT_NAMES), current=[math.nan, 0.2, 0.3, 0.4, 0.5, 0.6])
+    node.callbacks["servo_states"](servos)
+    assert node.sensors.frames.values()["servo_states"].tolist() == [0.0, 0.2, 0.3, 0.4, 0.5, 0.6]
 
 
 def test_a_camera_that_died_is_late(node, frames):

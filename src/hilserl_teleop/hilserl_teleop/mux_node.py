@@ -18,6 +18,7 @@ from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
 from hilserl_core import node as node_main
+from hilserl_core.deferred import Answer, DeferredService
 from hilserl_core.diagnostics import Diagnostics, Health
 from hilserl_core.errors import UserError
 from hilserl_core.messages import action_to_msg, doubles, stamp_to_ns
@@ -30,7 +31,6 @@ from hilserl_description.action_mapping import ActionMapping
 from hilserl_msgs.msg import Action, Arbitration, OperatorEvent
 from hilserl_msgs.srv import Reset
 from hilserl_teleop.arbitration import Device, State, Status
-from hilserl_teleop.deferred import Answer, DeferredService
 from hilserl_teleop.mux import Mux, Output
 
 POLLS_PER_PERIOD = 10

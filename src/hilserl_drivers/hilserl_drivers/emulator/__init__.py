@@ -1,0 +1,1 @@
+"""A bus of servos that is not there: registers, motion, both protocols, and faults."""
