@@ -194,6 +194,15 @@ def test_adam_is_torchs_over_many_steps():
         torch.testing.assert_close(mine, theirs.detach(), rtol=1e-4, atol=1e-5)
 
 
+def test_adam_takes_a_gradient_whose_memory_lies_in_another_order():
+    gradient = torch.randn(4, 3, 2, 2, generator=torch.Generator().manual_seed(0))
+    states = [Trained.start({"w": torch.zeros(4, 3, 2, 2)}) for _ in range(2)]
+    for trained, layout in zip(states, (torch.contiguous_format, torch.channels_last), strict=True):
+        adam(trained, (gradient.contiguous(memory_format=layout),), 0.01)
+        torch.testing.assert_close(trained.first["w"], 0.1 * gradient)
+    torch.testing.assert_close(states[0].parameters, states[1].parameters)
+
+
 def test_the_random_subset_changes_and_stays_within_the_ensemble():
     sac, seen = _sac(critics=10, target_subset=2), set()
     for _ in range(40):
