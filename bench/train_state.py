@@ -17,6 +17,7 @@ import numpy as np
 
 from hilserl_core.assembly import Measurements, ObservationAssembler
 from hilserl_core.parameters import build, parse
+from hilserl_core.spec import ObservationSpec
 from hilserl_core.step import Event, Observation, Phase, Source
 from hilserl_description import koch
 from hilserl_description.action_mapping import ActionMapping
@@ -38,26 +39,32 @@ OBSERVATION, ACTION = koch.observation_spec("state"), koch.action_spec()
 class KochScene:
     """The simulated arm, and the scripted operator who demonstrates and helps."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
-        self.world, self.mapping = World(options.task), ActionMapping(ACTION)
-        self.assemble = ObservationAssembler(OBSERVATION, ForwardKinematics().position)
+    def __init__(
+        self,
+        task: str,
+        seed: int,
+        observation: ObservationSpec = OBSERVATION,
+        looks: str = "plain",
+        intervene: bool = True,
+    ) -> None:
+        self.world, self.mapping = World(task, scene=looks), ActionMapping(ACTION)
+        self.assemble = ObservationAssembler(observation, ForwardKinematics().position)
+        self.cameras = [image.name for image in observation.images]
         self.operator = ScriptedOperator(
-            options.task,
-            ACTION,
-            options.seed,
-            DEMONSTRATING,
-            SKILLED,
-            Habits(),
-            intervene=not options.alone,
+            task, ACTION, seed, DEMONSTRATING, SKILLED, Habits(), intervene=intervene
         )
         self.driving, self.left = False, TICKS
 
     def begin(self, phase: Phase, number: int, rng: np.random.Generator) -> None:
         recording = phase == Phase.RECORD
-        self.world.reset(int(rng.integers(1 << 40)), "left" if recording else "whole")
+        self.reset(phase, number, rng, "left" if recording else "whole")
+        self.driving, self.left = recording, 2 * TICKS if recording else TICKS
+
+    def reset(self, phase: Phase, number: int, rng: np.random.Generator, region: str) -> None:
+        """Puts arm, object and operator at an episode's start."""
+        self.world.reset(int(rng.integers(1 << 40)), region)
         self.mapping.reset(self.world.start)
         self.operator.begin(phase, number)
-        self.driving, self.left = recording, 2 * TICKS if recording else TICKS
 
     def observe(self, stamp: int) -> Observation:
         world = self.world
@@ -71,6 +78,7 @@ class KochScene:
                 command=self.mapping.last,
                 object_position=world.object_position,
                 object_orientation=np.array([x, y, z, w]),
+                images={camera: world.render(camera).copy() for camera in self.cameras},
             )
         )
 
@@ -112,7 +120,8 @@ def evaluate(trainer: Trainer, episodes: int) -> tuple[float, float]:
 
 def run(options: argparse.Namespace, parameters: LearnerParameters) -> None:
     learner = Learner(parameters, OBSERVATION, ACTION)
-    trainer = Trainer(learner, KochScene(options), OBSERVATION, options.seed, options.mean)
+    scene = KochScene(options.task, options.seed, intervene=not options.alone)
+    trainer = Trainer(learner, scene, OBSERVATION, options.seed, options.mean)
     start = time.perf_counter()
     demos = [trainer.episode(Phase.RECORD) for _ in range(options.demos)]
     print(

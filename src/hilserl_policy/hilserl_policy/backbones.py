@@ -6,7 +6,9 @@
   package: LeRobot's ``helper2424/resnet10`` by default.
 * ``efficientnet_lite0``: the first layers of EfficientNet-Lite0 (Tan and Le 2019, arXiv
   1905.11946, without squeeze-and-excitation), whose weights a Python package ships. It is cut
-  at 1/8 of the resolution: further up maps say better what is there, and worse where.
+  at 1/8 of the resolution: further up, maps say better what is there, and worse where. A
+  spatial softmax that was told where the cube is, in 800 moments of the hard scene, was off by
+  25 mm (median) on maps at 1/4, 17 mm at 1/8, and 19 mm at 1/16.
 
 Both were trained on ImageNet, the one by the authors of SERL, the other by its own.
 """
