@@ -24,6 +24,12 @@ class PolicyParameters:
     lockstep: bool = parameter(False, "ticks are the simulator's frames, not a timer's")
     control_rate: float = parameter(10.0, "ticks a second", low=1.0, high=100.0)
     episode_seconds: float = parameter(10.0, "length of an episode, s", low=0.5, high=3600.0)
+    demonstration_seconds: float = parameter(
+        20.0,
+        "length of a demonstration, s; a person may take longer than the policy has time for",
+        low=0.5,
+        high=3600.0,
+    )
     mode: str = parameter("train", "what the run is for", choices=("record", "train", "run"))
     algorithm: str = parameter("rlpd", "the learner's", choices=ALGORITHMS)
     demos: int = parameter(20, "successful demonstrations to record first", low=0, high=100_000)
@@ -71,6 +77,12 @@ class PolicyParameters:
     max_age: float = parameter(
         0.15, "age of a measurement beyond which a timer's tick is skipped, s", low=0.01, high=10.0
     )
+
+    def episode_steps(self, phase: Phase) -> int:
+        """Ticks after which an episode of a phase times out."""
+        recording = phase == Phase.RECORD
+        seconds = self.demonstration_seconds if recording else self.episode_seconds
+        return round(seconds * self.control_rate)
 
 
 def sampled_phases(p: PolicyParameters) -> tuple[Phase, ...]:

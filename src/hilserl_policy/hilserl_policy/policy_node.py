@@ -302,8 +302,7 @@ class PolicyNode(Node):
             episode=number,
             spec=self._actor.spec,
         )
-        ticks = round(self.parameters.episode_seconds * self.parameters.control_rate)
-        self._loop = EpisodeLoop(header, max_steps=ticks)
+        self._loop = EpisodeLoop(header, max_steps=self.parameters.episode_steps(phase))
         self._command = np.array(answer.command)
         self._first_stamp = stamp_to_ns(answer.stamp)
         self._alive = time.monotonic()
