@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # `make demo`: train and evaluate; with BASELINES=1 also behaviour cloning, HG-DAgger and
-# training without a person, on the same demonstrations, for the report.
+# training without a person, on the same demonstrations, for the report. HG-DAgger and
+# training alone get as many training episodes as ours had.
 set -e
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 task=$1 observation=$2 scene=$3 seed=$4 baselines=$5
@@ -13,15 +14,19 @@ run="${RUN:-$task-$observation-seed$seed-$(date +%Y%m%d-%H%M%S)}"
 settings=("task:=$task" "observation:=$observation" "scene:=$scene" "seed:=$seed"
   "train_minutes:=${MINUTES:-$limit}")
 
+case "$run" in */*) ;; *) run="runs/$run" ;; esac
+
 if [ "$baselines" != 1 ]; then
   exec scripts/hilserl up koch_train "${settings[@]}" "run:=$run"
 fi
-scripts/hilserl up koch_train "${settings[@]}" "run:=$run"
-settings+=("demonstrations:=$run")
+[ -f "$run/report.json" ] || scripts/hilserl up koch_train "${settings[@]}" "run:=$run"
+episodes=$(.venv/bin/python -c \
+  'import json, sys; print(json.load(open(sys.argv[1]))["training"]["episodes"])' "$run/report.json")
+settings+=("demonstrations:=$run" "train_episodes:=$episodes")
 scripts/hilserl up koch_train "${settings[@]}" "run:=$run-behaviour_cloning" algorithm:=bc
 scripts/hilserl up koch_train "${settings[@]}" "run:=$run-hg_dagger" algorithm:=hg_dagger
 scripts/hilserl up koch_train "${settings[@]}" "run:=$run-no_human" intervene:=false
-exec scripts/hilserl run hilserl_replay report "runs/$run" \
-  --baseline "behaviour_cloning=runs/$run-behaviour_cloning" \
-  --baseline "hg_dagger=runs/$run-hg_dagger" \
-  --baseline "no_human=runs/$run-no_human"
+exec scripts/hilserl run hilserl_replay report "$run" \
+  --baseline "behaviour_cloning=$run-behaviour_cloning" \
+  --baseline "hg_dagger=$run-hg_dagger" \
+  --baseline "no_human=$run-no_human"

@@ -69,6 +69,11 @@ class Train(Common):
         low=0.05,
         high=100_000.0,
     )
+    train_episodes: int = parameter(
+        0,
+        "training episodes after which the last evaluations begin; 0: time alone limits training",
+        low=0,
+    )
     intervene: bool = parameter(True, "the operator helps while the policy trains")
     algorithm: str = parameter(
         "rlpd",
@@ -225,6 +230,7 @@ def train_nodes(arguments: Train, run: Path) -> tuple[NodeSpec, ...]:
             demonstrations=demonstrations,
             demos=0 if demonstrations else arguments.demos,
             train_minutes=arguments.train_minutes,
+            train_episodes=arguments.train_episodes,
             evaluation_episodes=arguments.evaluation_episodes,
         ),
     )

@@ -36,6 +36,12 @@ class PolicyParameters:
     train_minutes: float = parameter(
         4.5, "limit of training, its evaluations included, min", low=0.01, high=100_000.0
     )
+    train_episodes: int = parameter(
+        0,
+        "training episodes after which the last evaluations begin; 0: time alone limits training",
+        low=0,
+        high=10**9,
+    )
     evaluation_episodes: int = parameter(50, "episodes of an evaluation", low=1, high=100_000)
     mean_action: bool = parameter(
         False,

@@ -106,6 +106,7 @@ class Schedule:
         self._evaluation: list[EpisodeSummary] = []
         self.evaluations: list[EvaluationResult] = []
         self.in_phase = 0
+        self.trained = 0
         self.steps = 0
         self.aborted = 0
         self.train_wall = 0.0
@@ -195,7 +196,8 @@ class Schedule:
     def _end_training(self, episode: EpisodeSummary) -> None:
         self.in_phase += 1
         self._since_evaluation += 1
-        if self.time_left <= self._evaluation_seconds(episode):
+        self.trained += 1
+        if self.trained == self._p.train_episodes or self.time_left <= self._evaluation_seconds(episode):
             self._forced = True
             self._enter(Phase.EVALUATE)
         elif self._ready():

@@ -30,6 +30,26 @@ def in_training(**changes):
     return schedule
 
 
+def test_training_ends_with_its_episodes_however_good_it_is():
+    schedule = in_training(train_episodes=25)
+    run(schedule, 24, success=False)
+    assert schedule.phase == Phase.TRAIN
+    run(schedule, 1, success=False)
+    assert schedule.phase == Phase.EVALUATE
+    run(schedule, 20, success=False)
+    assert schedule.phase == Phase.DONE
+
+
+def test_episodes_of_training_are_counted_across_evaluations():
+    schedule = in_training(train_episodes=25)
+    run(schedule, 20)
+    assert schedule.phase == Phase.EVALUATE
+    run(schedule, 2, success=False)
+    assert schedule.phase == Phase.TRAIN
+    run(schedule, 5, success=False)
+    assert schedule.phase == Phase.EVALUATE
+
+
 def test_only_successful_demonstrations_count():
     schedule = Schedule(parameters())
     run(schedule, 3, success=False)
