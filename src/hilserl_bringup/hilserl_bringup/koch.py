@@ -211,7 +211,7 @@ def train_nodes(arguments: Train, run: Path) -> tuple[NodeSpec, ...]:
     }
     if arguments.lockstep:
         # No arm waits in real time, and simulation would leave a nicer process nothing.
-        learner["encoder_niceness"] = 0
+        learner |= {"niceness": 0, "encoder_niceness": 0}
     return (
         _recorder(arguments, run),
         NodeSpec(

@@ -7,7 +7,6 @@ recorded frames lie whole in ``runs/NAME/encoder``. It ends when its input does.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import queue
@@ -77,17 +76,6 @@ def _training(settings: dict[str, Any]) -> tuple[EncoderTraining, _Bags]:
     return training, bags
 
 
-def _yield_to_others(niceness: int) -> None:
-    """Lowers this process's priority, for good: the arm moves, and what drives it comes first.
-
-    Where the kernel shares the processor by session first, niceness counts only within one;
-    this process is a session of its own, whose share the second file sets.
-    """
-    os.nice(max(0, niceness - os.nice(0)))
-    with contextlib.suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(niceness))
-
-
 def _say(*words: object) -> None:
     print(*words, flush=True)
 
@@ -98,7 +86,7 @@ def _serve(settings: dict[str, Any], requests: Iterator[str]) -> None:
     for line in requests:
         number, updates, alone = (int(word) for word in line.split())
         if not alone:
-            _yield_to_others(settings["niceness"])
+            process.yield_to_others(settings["niceness"])
         for episode in bags.new():
             training.add_episode(episode)
         if not len(training):

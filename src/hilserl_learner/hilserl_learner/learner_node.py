@@ -48,6 +48,7 @@ class LearnerNode(Node):
         if not p.run:
             raise UserError("learner_node: parameter 'run' is empty: give the run's folder")
         process.prepare(p.threads)
+        process.yield_to_others(p.niceness)
         self._run = RunDirectory(Path(p.run))
         observation = koch.observation_spec(p.observation)
         refresher = None

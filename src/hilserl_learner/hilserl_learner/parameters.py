@@ -159,3 +159,6 @@ class LearnerParameters(AlgorithmParameters):
         10.0, "wall-clock time between two checkpoints, s", low=0.1, high=1e5
     )
     threads: int = parameter(1, "threads of torch", low=1, high=64)
+    niceness: int = parameter(
+        5, "of the learner's process: what drives the arm comes before its updates", low=0, high=19
+    )

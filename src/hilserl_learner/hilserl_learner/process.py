@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import os
+from pathlib import Path
 
 import torch
 
@@ -25,3 +28,18 @@ def prepare(threads: int) -> None:
     if mallopt is not None:
         mallopt(_MMAP_THRESHOLD, _MMAP_LIMIT)
         mallopt(_TRIM_THRESHOLD, _KEPT)
+
+
+def yield_to_others(niceness: int) -> None:
+    """Lowers this process's priority, for good: what drives the arm comes first.
+
+    Where the kernel shares the processor by session first, niceness counts only within one;
+    a process that leads a session of its own sets that session's share too.
+
+    Args:
+        niceness: 0 to 19; a process that is nicer already stays as it is.
+    """
+    os.nice(max(0, niceness - os.nice(0)))
+    if niceness and os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError):
+            Path("/proc/self/autogroup").write_text(str(niceness))

@@ -1,31 +1,27 @@
-"""What is set for the process that learns."""
+"""Tests of how the learning process yields to what drives the arm."""
 
-import ctypes
-import resource
+import subprocess
 import sys
 
 import pytest
-import torch
 
+PROGRAM = """
+import os
 from hilserl_learner import process
+process.yield_to_others({first})
+process.yield_to_others({second})
+print(os.nice(0))
+"""
 
 
-def test_threads_are_torchs():
-    process.prepare(1)
-    assert torch.get_num_threads() == 1
-
-
-@pytest.mark.skipif(
-    sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "mallopt"), reason="not glibc"
-)
-def test_large_tensors_come_without_page_faults():
-    process.prepare(1)
-
-    def faults() -> int:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        tensors = [torch.zeros(3 * 2**18) for _ in range(5)]  # 3 MB each
-        del tensors
-        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-    faults()  # memory that the process has not had yet
-    assert min(faults() for _ in range(5)) < 100  # of 3840 pages
+@pytest.mark.parametrize(("first", "second", "niceness"), [(0, 0, 0), (5, 5, 5), (7, 3, 7)])
+def test_a_process_becomes_nicer_and_never_less_so(first, second, niceness):
+    program = PROGRAM.format(first=first, second=second)
+    result = subprocess.run(
+        ["nice", "-n", "0", sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    own = int(subprocess.run(["nice"], capture_output=True, text=True, check=True).stdout)
+    assert int(result.stdout) == max(own, niceness)
