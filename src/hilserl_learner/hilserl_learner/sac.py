@@ -18,8 +18,8 @@ from hilserl_learner import silri
 from hilserl_learner.acceleration import accelerate
 from hilserl_learner.optimise import Trained, adam, descend
 from hilserl_learner.parameters import AlgorithmParameters
+from hilserl_policy.distribution import ActionDistribution
 from hilserl_policy.networks import (
-    ActionDistribution,
     Architecture,
     Masks,
     Parameters,
@@ -139,8 +139,7 @@ class Sac:
         value = (probability * q).sum(0)
         if settings.backup_entropy:
             alpha = F.softplus(state.temperature.parameters["raw"])
-            gripper_entropy = -(probability * policy.gripper_log_probability).sum(0)
-            value = value - alpha[0] * log_density + alpha[1] * gripper_entropy
+            value = value - alpha[0] * log_density + alpha[1] * policy.gripper_entropy()
         return batch.reward + batch.discount * value
 
     def update_critic(
@@ -217,9 +216,10 @@ class Sac:
             q = critic_forward(state.critic.parameters, batch.state, action, arch, dropout).mean(0)
             log_probability = policy.gripper_log_probability
             probability = log_probability.exp()
-            gripper_entropy = -(probability * log_probability).sum(0)
             arm, gripper = self._cloning_errors(policy, batch)
-            value = alpha[0] * log_density - alpha[1] * gripper_entropy - (probability * q).sum(0)
+            # What the gripper's choice costs: less of its value, less of its entropy.
+            cost = (probability * torch.sub(alpha[1] * log_probability, q)).sum(0)
+            value = alpha[0] * log_density + cost
             if bound is None:
                 total = value.mean() + settings.cloning_weight * arm
             else:
@@ -227,7 +227,7 @@ class Sac:
             return total + settings.gripper_cloning_weight * gripper, (
                 arm.detach(),
                 -log_density.detach().mean(),
-                gripper_entropy.detach().mean(),
+                policy.gripper_entropy().mean(),
             )
 
         value, metrics = descend(state.actor, loss, settings.learning_rate, settings.gradient_limit)

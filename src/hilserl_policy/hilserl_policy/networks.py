@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from hilserl_core.spec import GRIPPER_STAY
+from hilserl_policy.distribution import ActionDistribution
 
 Parameters = dict[str, Tensor]
 Masks = tuple[Tensor, ...]
@@ -28,7 +28,6 @@ Masks = tuple[Tensor, ...]
 LOG_STD_LOW, LOG_STD_HIGH = math.log(1e-5), math.log(5.0)
 LAYER_NORM_EPSILON = 1e-5
 ACTIVATIONS = ("relu", "tanh")
-_HALF_LOG_TWO_PI = 0.5 * math.log(2 * math.pi)
 
 
 @dataclass(frozen=True)
@@ -221,41 +220,6 @@ def init_critics(
     """An ensemble of critics, each with weights of its own."""
     inputs = architecture.state_dim + architecture.arm_dim
     return _mlp_init(ensemble, inputs, architecture.hidden, architecture.choices, 0.1, generator)
-
-
-@dataclass(frozen=True)
-class ActionDistribution:
-    """What the actor would do: a tanh-Gaussian arm, and a categorical gripper beside it.
-
-    Attributes:
-        mean: (arm_dim, batch), before the tanh.
-        log_std: (arm_dim, batch).
-        gripper_log_probability: (3, batch); (1, batch) of zeros without a gripper.
-    """
-
-    mean: Tensor
-    log_std: Tensor
-    gripper_log_probability: Tensor
-
-    @property
-    def arm(self) -> Tensor:
-        """The mean action of the arm, (batch, arm_dim) in [-1, 1]."""
-        return torch.tanh(self.mean).mT
-
-    def sample(self, noise: Tensor) -> tuple[Tensor, Tensor]:
-        """An arm action and its log density, differentiable in the distribution.
-
-        Args:
-            noise: (arm_dim, batch), standard normal.
-
-        Returns:
-            (batch, arm_dim) in [-1, 1], and (batch,) log density.
-        """
-        before = self.mean + self.log_std.exp() * noise
-        # log(1 - tanh(x)^2), written so that it stays finite far from 0.
-        squash = 2 * (math.log(2) - before - F.softplus(-2 * before))
-        log_density = -0.5 * noise.square() - self.log_std - _HALF_LOG_TWO_PI - squash
-        return torch.tanh(before).mT, log_density.sum(0)
 
 
 def actor_forward(

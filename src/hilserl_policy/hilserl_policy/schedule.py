@@ -197,7 +197,9 @@ class Schedule:
         self.in_phase += 1
         self._since_evaluation += 1
         self.trained += 1
-        if self.trained == self._p.train_episodes or self.time_left <= self._evaluation_seconds(episode):
+        if self.trained == self._p.train_episodes or self.time_left <= self._evaluation_seconds(
+            episode
+        ):
             self._forced = True
             self._enter(Phase.EVALUATE)
         elif self._ready():

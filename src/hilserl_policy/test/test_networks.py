@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from hilserl_policy import networks
+from hilserl_policy.distribution import ActionDistribution
 from hilserl_policy.networks import (
     ACTIVATIONS,
     Architecture,
@@ -133,6 +134,39 @@ def test_log_density_is_that_of_a_squashed_gaussian():
     )
     expected = reference.log_prob(action).sum(1)
     torch.testing.assert_close(log_density, expected, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("scale", [0.3, 4.0])
+def test_gradients_of_a_sample_are_autograds(scale):
+    generator = torch.Generator().manual_seed(5)
+    mean, noise = (scale * torch.randn(3, 9, generator=generator).double() for _ in range(2))
+    log_std = 0.5 * torch.randn(3, 9, generator=generator).double()
+    weight = torch.randn(9, 4, generator=generator).double()
+
+    def gradients(sample):
+        leaves = [each.clone().requires_grad_() for each in (mean, log_std)]
+        action, log_density = sample(*leaves)
+        loss = (weight[:, :3] * action).sum() + (weight[:, 3] * log_density).sum()
+        return action, log_density, *torch.autograd.grad(loss, leaves)
+
+    def plain(mean, log_std):
+        before = mean + log_std.exp() * noise
+        gaussian = torch.distributions.Normal(mean, log_std.exp()).log_prob(before)
+        squash = 2 * (np.log(2) - before - torch.nn.functional.softplus(-2 * before))
+        return torch.tanh(before).mT, (gaussian - squash).sum(0)
+
+    mine = gradients(lambda *d: ActionDistribution(*d, mean[:1]).sample(noise))
+    for a, b in zip(mine, gradients(plain), strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def test_a_density_far_from_zero_is_finite():
+    policy = ActionDistribution(torch.tensor([[-60.0, 60.0]]), torch.zeros(1, 2), torch.zeros(1, 2))
+    action, log_density = policy.sample(torch.zeros(1, 2))
+    assert action.tolist() == [[-1.0], [1.0]]
+    # log of (1 / sqrt(2 pi)) / (4 exp(-2 * 60))
+    expected = 120 - np.log(4) - 0.5 * np.log(2 * np.pi)
+    np.testing.assert_allclose(log_density, [expected, expected], rtol=1e-6)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
