@@ -91,7 +91,7 @@ class Adoption:
         at = buffer.rng.choice(held, min(_SAMPLE, len(held)), replace=False)
         old, new = buffer.features_of(serials[at]), features[at].astype(np.float32)
         matrix, offset, explained = fit(old, new)
-        networks = [state.actor.parameters, state.critic.parameters, state.target]
+        networks = [state.actor.parameters, state.average, state.critic.parameters, state.target]
         if state.restraint is not None:
             networks += [part.parameters for part in state.restraint]
         for network in networks:

@@ -26,7 +26,7 @@ from hilserl_policy.weights import (
     read_metadata,
 )
 
-FORMAT = "hilserl-learner-1"
+FORMAT = "hilserl-learner-2"
 FILE = "learner.safetensors"
 
 

@@ -224,7 +224,7 @@ class Learner:
             self._cloning_done()
 
     def _cloning_done(self) -> None:
-        self.sac.state.actor.restart()
+        self.sac.restart_actor()
         following = {"rlpd": WARM_UP, "hg_dagger": TRAINING, "bc": CLONED}
         self.stage = following[self.parameters.algorithm]
         self._publish()
@@ -260,7 +260,7 @@ class Learner:
     def _publish(self) -> None:
         self.version += 1
         data = encode(
-            {name: value.cpu() for name, value in self.sac.state.actor.parameters.items()},
+            {name: value.cpu() for name, value in self.sac.acting.items()},
             self.sac.architecture,
             self.experience.spec,
             self.version,

@@ -95,6 +95,13 @@ class AlgorithmParameters:
         False, "compile the updates first (torch.compile): minutes, and no gain on a CPU"
     )
     critic_warmup: int = parameter(500, "critic-only updates before the actor follows", low=0)
+    actor_average: float = parameter(
+        0.005,
+        "share of the trained actor that the acting one takes over in each update of it; "
+        "1: the trained one acts",
+        low=1e-6,
+        high=1.0,
+    )
     critic_updates_per_actor: int = parameter(2, "critic updates for one of the actor", low=1)
 
 

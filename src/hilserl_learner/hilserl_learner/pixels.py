@@ -117,6 +117,11 @@ class PixelSac(Sac):
 
     # What callers use: the same, on pictures that have been moved.
 
+    @property
+    def acting(self) -> Parameters:
+        """The trained actor: an average would read features of encoders that are gone."""
+        return self.state.actor.parameters
+
     def _moved(self, frames: Tensor) -> Tensor:
         """The frames, each picture moved by itself."""
         # What the generator says goes into checkpoints.

@@ -42,9 +42,14 @@ ACTOR_METRICS = (
 
 
 class State(NamedTuple):
-    """Everything that learning changes."""
+    """Everything that learning changes.
+
+    Attributes:
+        average: of the actor over its last updates: what acts.
+    """
 
     actor: Trained
+    average: Parameters
     critic: Trained
     target: Parameters
     temperature: Trained  # "raw" (2,): arm and gripper, before the softplus
@@ -103,6 +108,7 @@ class Sac:
         raw = torch.full((2,), math.log(math.expm1(settings.initial_temperature)))
         self.state = State(
             Trained.start(actor),
+            {name: value.clone() for name, value in actor.items()},
             Trained.start(critic),
             {name: value.clone() for name, value in critic.items()},
             Trained.start({"raw": raw}),
@@ -185,6 +191,14 @@ class Sac:
             list(state.target.values()),
             list(state.critic.parameters.values()),
             self.settings.polyak,
+        )
+
+    def update_average(self, state: State) -> None:
+        """Moves the actor that acts towards the trained one."""
+        torch._foreach_lerp_(
+            list(state.average.values()),
+            list(state.actor.parameters.values()),
+            self.settings.actor_average,
         )
 
     def _cloning_errors(self, policy: ActionDistribution, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -305,6 +319,7 @@ class Sac:
     def actor_step(self, state: State, batch: Batch, noise: Tensor, dropout: Masks) -> Tensor:
         """Actor, temperatures and multipliers; returns ACTOR_METRICS."""
         metrics = self.update_actor(state, batch, noise, dropout)
+        self.update_average(state)
         temperature = self.update_temperature(state, metrics[2:])
         return torch.cat((metrics, temperature, self.update_restraint(state, batch)))
 
@@ -312,9 +327,23 @@ class Sac:
         """The actor, and the model of people; returns the actor's loss, (1,)."""
         if state.restraint is not None:
             self.update_people(state, batch)
-        return self.update_by_cloning(state, batch)
+        loss = self.update_by_cloning(state, batch)
+        self.update_average(state)
+        return loss
 
-    # What callers use: the steps on this state, with chance drawn for them.
+    # What callers use: what acts, and the steps on this state, with chance drawn for them.
+
+    @property
+    def acting(self) -> Parameters:
+        """The actor's parameters that are to act."""
+        return self.state.average
+
+    @torch.no_grad()
+    def restart_actor(self) -> None:
+        """Lets the trained actor act as it is, and forgets how another loss moved it."""
+        self.state.actor.restart()
+        for name, value in self.state.actor.parameters.items():
+            self.state.average[name].copy_(value)
 
     def _masks(self, ensemble: int) -> Masks:
         """Memory for the dropout masks of critics; none where nothing is dropped."""

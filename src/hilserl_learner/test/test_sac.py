@@ -256,3 +256,23 @@ def test_the_same_seed_learns_the_same():
     a, b = _sac(), _sac()
     for _ in range(3):
         assert torch.equal(a.update(_batch()), b.update(_batch()))
+
+
+def test_what_acts_is_the_average_of_the_last_actors():
+    sac = _sac(actor_average=0.25)
+    sac.restart_actor()
+    expected = {name: value.clone() for name, value in sac.state.actor.parameters.items()}
+    for update in (sac.update, sac.update, sac.cloning_update):
+        update(_batch())
+        for name, value in sac.state.actor.parameters.items():
+            expected[name] += 0.25 * (value - expected[name])
+    for name, value in sac.acting.items():
+        torch.testing.assert_close(value, expected[name])
+        assert not torch.equal(value, sac.state.actor.parameters[name])
+
+
+def test_the_trained_actor_acts_where_nothing_is_averaged():
+    sac = _sac(actor_average=1.0)
+    sac.update(_batch())
+    for name, value in sac.acting.items():
+        torch.testing.assert_close(value, sac.state.actor.parameters[name])
