@@ -130,8 +130,7 @@ def _own(pixels: NDArray[Any], encoding: _Encoding) -> NDArray[np.uint8]:
 
     if pixels.dtype == np.uint16:
         pixels = cv2.convertScaleAbs(pixels, alpha=255.0 / 65535.0)
-    result: NDArray[np.uint8] = cv2.cvtColor(pixels, getattr(cv2, encoding.to_rgb))
-    return result
+    return np.asarray(cv2.cvtColor(pixels, getattr(cv2, encoding.to_rgb)), np.uint8)
 
 
 def _plain(message: Image, pixels: NDArray[Any]) -> Image:
@@ -182,14 +181,13 @@ def _decompressed(message: CompressedImage) -> NDArray[np.uint8]:
             f"a compressed image of format '{message.format}', {data.size} bytes, {what}: "
             "publish jpeg or png"
         )
-    result: NDArray[np.uint8] = cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
-    return result
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image), np.uint8)
 
 
 def _bytes(values: NDArray[Any]) -> array[int]:
     """uint8[] of a message, copied once: bytes would be checked one by one."""
     result = array("B")
-    result.frombytes(memoryview(np.ascontiguousarray(values)).cast("B"))
+    result.frombytes(np.ascontiguousarray(values).data.cast("B"))
     return result
 
 
