@@ -202,6 +202,30 @@ def test_frames_that_cannot_be_cropped_are_told_of(stage: Stage) -> None:
     assert images
 
 
+def test_a_region_is_checked_on_a_running_cameras_frames(stage: Stage, tmp_path: Path) -> None:
+    stage.start("camera_node", device="synthetic", width=320, height=240, image_raw="jpeg")
+
+    def select(topic: str, *region: int) -> tuple[int, str]:
+        command = [sys.executable, "-m", "hilserl_camera.select_roi", "--topic", topic]
+        command += ["--file", str(tmp_path / "cameras.yaml"), "--region", *map(str, region)]
+        return ended(
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        )
+
+    topic = f"/{NAMESPACE}/camera/front/image_raw/compressed"
+    received = stage.listen(CompressedImage, topic)
+    stage.until(lambda: bool(received))
+    assert select(topic, 10, 20, 200, 200)[0] == 0
+    assert "region: [10, 20, 200, 200]" in (tmp_path / "cameras.yaml").read_text()
+    code, said = select(topic, 200, 20, 200, 200)
+    assert code == 1
+    assert "does not lie in the frame of 320 x 240" in said
+    code, said = select("/nobody/image_raw", 0, 0, 10, 10)
+    assert code == 1
+    assert f"no frame came on /nobody/image_raw in 5 s: there are frames on" in said
+    assert topic in said
+
+
 @pytest.mark.parametrize(
     ("parameters", "said"),
     [

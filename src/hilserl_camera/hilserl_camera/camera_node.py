@@ -52,7 +52,7 @@ class CameraNode(Node):
     def __init__(self) -> None:
         super().__init__("camera_node")
         self._parameters = parameters = declare(self, CameraParameters)
-        # Two cameras' frames take a fifth of a core; threads that wait for each other take more.
+        # A frame takes 2 ms: threads that wait for each other would cost more than they save.
         cv2.setNumThreads(1)
         self._pictures = Pictures(self, parameters)
         self._raw = self._raw_publisher()

@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     add_options(
         parser,
         SourceSettings,
-        "settings of --device, where the file does not say otherwise",
+        "settings of --device; those not given are the file's",
         without=("device",),
     )
     return parser
