@@ -222,7 +222,7 @@ def test_a_region_is_checked_on_a_running_cameras_frames(stage: Stage, tmp_path:
     assert "does not lie in the frame of 320 x 240" in said
     code, said = select("/nobody/image_raw", 0, 0, 10, 10)
     assert code == 1
-    assert f"no frame came on /nobody/image_raw in 5 s: there are frames on" in said
+    assert "no frame came on /nobody/image_raw in 5 s: there are frames on" in said
     assert topic in said
 
 
