@@ -1,4 +1,4 @@
-"""ROS parameter files: read, merged with what the arguments set, written for one node."""
+"""ROS parameter files: merged with what the arguments set, written for one node."""
 
 from __future__ import annotations
 
@@ -11,12 +11,8 @@ import yaml
 
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core.errors import UserError
+from hilserl_core.parameter_file import ALL_NODES, PARAMETERS, Sections
 from hilserl_core.run import write_aside
-
-ALL_NODES = "/**"
-PARAMETERS = "ros__parameters"
-
-Sections = dict[str, dict[str, Any]]
 
 
 def packaged(graph: str) -> Path:
@@ -27,28 +23,6 @@ def packaged(graph: str) -> Path:
     from ament_index_python.packages import get_package_share_directory
 
     return Path(get_package_share_directory("hilserl_bringup"), "config", f"{graph}.yaml")
-
-
-def read(path: Path) -> Sections:
-    """The parameters of each section (a node's name, or ``/**`` for all) of a parameter file.
-
-    Raises:
-        UserError: it cannot be read, or is no parameter file.
-    """
-    try:
-        content = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise UserError(f"parameter file {path}: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"parameter file {path} is not YAML: {error}") from None
-    result: Sections = {}
-    for name, section in (content or {}).items() if isinstance(content, dict) else [("", None)]:
-        if not isinstance(section, dict) or set(section) != {PARAMETERS}:
-            raise UserError(
-                f"parameter file {path}: section '{name}' needs exactly one key, {PARAMETERS}"
-            )
-        result[str(name)] = dict(section[PARAMETERS] or {})
-    return result
 
 
 def resolve(nodes: Sequence[NodeSpec], sections: Sections, path: Path) -> tuple[NodeSpec, ...]:

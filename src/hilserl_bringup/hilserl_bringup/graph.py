@@ -16,7 +16,7 @@ from typing import Any
 
 from hilserl_bringup import configuration
 from hilserl_bringup.node_spec import NodeSpec
-from hilserl_core import parameters
+from hilserl_core import parameter_file, parameters
 from hilserl_core.errors import UserError
 from hilserl_core.run import RunDirectory
 
@@ -143,7 +143,7 @@ def make_plan(graph: Graph, words: Iterable[str]) -> Plan:
     run = named_run(arguments.run) if arguments.run else default_run(arguments)
     nodes = graph.nodes(arguments, run)
     path = Path(arguments.config) if arguments.config else configuration.packaged(graph.name)
-    sections = configuration.read(path)
+    sections = parameter_file.read(path)
     return Plan(graph, arguments, run, configuration.resolve(nodes, sections, path))
 
 

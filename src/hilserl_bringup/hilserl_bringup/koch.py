@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hilserl_bringup.graph import Graph, named_run
+from hilserl_bringup.koch_cameras import camera_nodes, camera_parameter, config_parameter
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core.errors import UserError
 from hilserl_core.parameters import parameter
@@ -46,6 +47,9 @@ class Common:
         "who demonstrates and helps: the scripted person, or only whoever runs intervene",
         choices=("scripted", "keyboard"),
     )
+    front_camera: str = camera_parameter("front")
+    wrist_camera: str = camera_parameter("wrist")
+    camera_config: str = config_parameter()
     config: str = parameter("", "a ROS parameter file in place of the graph's own")
     panel: bool = parameter(True, "show the live panel where the output is a terminal")
 
@@ -142,12 +146,13 @@ def _robot_and_people(arguments: Common, intervene: bool) -> tuple[NodeSpec, ...
         robot["cameras"] = list(CAMERAS)
     else:
         pictures["cameras"] = list(CAMERAS[:1])  # to look at: the policy sees the state
+    cameras = camera_nodes(arguments, CAMERAS if arguments.observation == "cameras" else ())
     simulator = NodeSpec("hilserl_sim", "mujoco_node", "mujoco_node", robot, pictures)
     mux = _ticks(arguments)
     if arguments.operator == "keyboard":
         # Nobody answers every frame, so no tick may wait for a device.
         mux = {**mux, "lockstep_devices": [""]}
-        return simulator, NodeSpec("hilserl_teleop", "mux_node", "mux_node", mux)
+        return *cameras, simulator, NodeSpec("hilserl_teleop", "mux_node", "mux_node", mux)
     operator = {
         **_ticks(arguments),
         "task": arguments.task,
@@ -155,6 +160,7 @@ def _robot_and_people(arguments: Common, intervene: bool) -> tuple[NodeSpec, ...
         "intervene": intervene,
     }
     return (
+        *cameras,
         simulator,
         NodeSpec("hilserl_sim", "operator_node", "operator_node", operator),
         NodeSpec("hilserl_teleop", "mux_node", "mux_node", mux),

@@ -18,6 +18,7 @@ from hilserl_bringup.graph import (
 )
 from hilserl_bringup.koch import GRAPHS
 from hilserl_bringup.node_spec import NodeSpec
+from hilserl_core import parameter_file
 from hilserl_core.errors import UserError
 
 TRAIN = GRAPHS["koch_train"]
@@ -202,5 +203,5 @@ def test_a_nodes_parameter_file_reads_back_with_its_types(tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", GRAPHS)
 def test_every_graph_has_its_own_parameter_and_launch_file(name: str) -> None:
     path = configuration.packaged(name)
-    configuration.read(path)
+    parameter_file.read(path)
     assert (path.parents[1] / "launch" / f"{name}.launch.py").is_file()

@@ -6,26 +6,14 @@ from array import array
 from typing import Any
 
 import numpy as np
-from builtin_interfaces.msg import Time
 from numpy.typing import ArrayLike, NDArray
-from sensor_msgs.msg import Image
 
-from hilserl_core.errors import UserError
+from hilserl_core.images import to_image, to_rgb
+from hilserl_core.stamps import ns_to_stamp, stamp_to_ns
 from hilserl_core.step import Observation, Outcome, Phase, Source, Step
 from hilserl_msgs.msg import Action
 from hilserl_msgs.msg import Observation as ObservationMsg
 from hilserl_msgs.msg import Step as StepMsg
-
-
-def stamp_to_ns(stamp: Time) -> int:
-    """A stamp as one integer, ns."""
-    return stamp.sec * 1_000_000_000 + stamp.nanosec
-
-
-def ns_to_stamp(ns: int) -> Time:
-    """The stamp of an integer in ns."""
-    sec, nanosec = divmod(ns, 1_000_000_000)
-    return Time(sec=sec, nanosec=nanosec)
 
 
 def floats(values: ArrayLike) -> array[float]:
@@ -43,38 +31,10 @@ def float32(values: Any) -> NDArray[np.float32]:
     return np.array(values, np.float32)
 
 
-def image_to_msg(image: NDArray[np.uint8], stamp: int, frame: str = "") -> Image:
-    """An rgb8 message of an image (height, width, 3) uint8."""
-    height, width, _ = image.shape
-    message = Image(height=height, width=width, encoding="rgb8", step=3 * width)
-    message.header.stamp = ns_to_stamp(stamp)
-    message.header.frame_id = frame
-    message.data = array("B", np.ascontiguousarray(image).tobytes())
-    return message
-
-
-def image_from_msg(message: Image) -> NDArray[np.uint8]:
-    """The image (height, width, 3) uint8 of an rgb8 message.
-
-    Raises:
-        UserError: the encoding is another, or the data does not fill the size it states.
-    """
-    if message.encoding != "rgb8":
-        raise UserError(f"an image's encoding is '{message.encoding}': publish rgb8")
-    data = np.frombuffer(message.data, np.uint8)
-    if data.size != message.height * message.step or message.step < 3 * message.width:
-        raise UserError(
-            f"an image of {message.width} x {message.height} holds {data.size} bytes "
-            f"with step {message.step}: its publisher is at fault"
-        )
-    rows = data.reshape(message.height, message.step)[:, : 3 * message.width]
-    return rows.reshape(message.height, message.width, 3).copy()
-
-
 def observation_to_msg(observation: Observation) -> ObservationMsg:
     message = ObservationMsg(state=floats(observation.state))
     message.header.stamp = ns_to_stamp(observation.stamp)
-    message.images = [image_to_msg(image, observation.stamp) for image in observation.images]
+    message.images = [to_image(image, observation.stamp) for image in observation.images]
     return message
 
 
@@ -82,7 +42,7 @@ def observation_from_msg(message: ObservationMsg) -> Observation:
     return Observation(
         stamp=stamp_to_ns(message.header.stamp),
         state=float32(message.state),
-        images=tuple(image_from_msg(image) for image in message.images),
+        images=tuple(to_rgb(image) for image in message.images),
     )
 
 

@@ -1,18 +1,13 @@
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rclpy.serialization import deserialize_message, serialize_message
 
-from hilserl_core.errors import UserError
 from hilserl_core.messages import (
-    image_from_msg,
-    image_to_msg,
-    ns_to_stamp,
-    stamp_to_ns,
     step_from_msg,
     step_to_msg,
 )
+from hilserl_core.stamps import ns_to_stamp, stamp_to_ns
 from hilserl_core.step import Observation, Outcome, Phase, Source, Step
 from hilserl_msgs.msg import Step as StepMsg
 
@@ -67,25 +62,3 @@ def test_a_step_survives_the_wire(step):
 @given(stamps)
 def test_stamps(ns):
     assert stamp_to_ns(ns_to_stamp(ns)) == ns
-
-
-def test_an_image_of_another_encoding_is_refused():
-    message = image_to_msg(np.zeros((2, 2, 3), np.uint8), 0)
-    message.encoding = "bgr8"
-    with pytest.raises(UserError, match="bgr8"):
-        image_from_msg(message)
-
-
-def test_an_image_that_does_not_fill_its_size_is_refused():
-    message = image_to_msg(np.zeros((2, 2, 3), np.uint8), 0)
-    message.height = 3
-    with pytest.raises(UserError, match="12 bytes"):
-        image_from_msg(message)
-
-
-def test_padded_rows_are_cut():
-    message = image_to_msg(np.arange(24, dtype=np.uint8).reshape(2, 4, 3), 0)
-    message.width = 3
-    np.testing.assert_array_equal(
-        image_from_msg(message), np.arange(24, dtype=np.uint8).reshape(2, 4, 3)[:, :3]
-    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import grp
 import os
 import select
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Protocol
 import serial
 from serial.tools import list_ports
 
+from hilserl_core.device_files import by_whom, no_permission
 from hilserl_core.errors import UserError
 
 
@@ -95,38 +95,10 @@ def _why_not(port: str, error: Exception) -> str:
         there = f"there is {', '.join(found)}" if found else "no USB serial adapter is connected"
         return f"no port {port}: {there}; check the cable, or name another port"
     if number == errno.EACCES or isinstance(error, PermissionError):
-        return _no_permission(port)
+        return no_permission(port, "dialout")
     if number in (errno.EBUSY, errno.EAGAIN, errno.EWOULDBLOCK) or "lock" in str(error):
-        return f"port {port} is in use{_by_whom(port)}: stop that program, or name another port"
+        return f"port {port} is in use{by_whom(port)}: stop that program, or name another port"
     if isinstance(error, ValueError):
         return f"port {port} cannot be opened: {error}"
     reason = os.strerror(number) if number else str(error)
     return f"port {port} cannot be opened ({reason}): unplug the adapter and plug it in again"
-
-
-def _no_permission(port: str) -> str:
-    try:
-        group = grp.getgrgid(os.stat(port).st_gid).gr_name
-    except (KeyError, OSError):
-        group = "dialout"
-    return (
-        f"no permission to open {port}: join its group with 'sudo usermod -aG {group} $USER', "
-        "log out, and log in again"
-    )
-
-
-def _by_whom(port: str) -> str:
-    """Names the processes that hold a port, as far as this user may see."""
-    target = os.path.realpath(port)
-    holders = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        if int(folder.name) == os.getpid():
-            continue
-        try:
-            if any(os.path.realpath(fd) == target for fd in (folder / "fd").iterdir()):
-                command = (folder / "cmdline").read_bytes().split(b"\0")
-                name = " ".join(Path(os.fsdecode(part)).name for part in command[:2] if part)
-                holders.append(f"{folder.name} ({name})")
-        except OSError:
-            continue
-    return f" by process {', '.join(holders)}" if holders else ""

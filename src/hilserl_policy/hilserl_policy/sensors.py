@@ -13,9 +13,10 @@ from sensor_msgs.msg import Image, JointState
 
 from hilserl_core.assembly import Measurements
 from hilserl_core.errors import UserError
-from hilserl_core.messages import image_from_msg, stamp_to_ns
+from hilserl_core.images import to_rgb
 from hilserl_core.qos import SENSOR
 from hilserl_core.spec import ImageField, ObservationSpec
+from hilserl_core.stamps import stamp_to_ns
 from hilserl_description import koch
 from hilserl_msgs.msg import ServoState
 from hilserl_policy.frames import Frames
@@ -72,7 +73,7 @@ class Sensors:
 
         def take(message: Image) -> None:
             try:
-                image = image_from_msg(message)
+                image = to_rgb(message)
                 if image.shape != (field.height, field.width, 3):
                     raise UserError(
                         f"an image is {message.width} x {message.height}: the policy needs "

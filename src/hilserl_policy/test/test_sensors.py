@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import JointState
 
-from hilserl_core.messages import image_to_msg, ns_to_stamp
+from hilserl_core.images import to_image
 from hilserl_core.spec import ImageField
+from hilserl_core.stamps import ns_to_stamp
 from hilserl_description import koch
 from hilserl_msgs.msg import ServoState
 from hilserl_policy.sensors import Sensors
@@ -51,7 +52,7 @@ def frames(node):
 
 
 def image(stamp=5, size=8, value=7):
-    return image_to_msg(np.full((size, size, 3), value, np.uint8), stamp)
+    return to_image(np.full((size, size, 3), value, np.uint8), stamp)
 
 
 def state(node, stamp=5):

@@ -19,7 +19,8 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image
 
 from hilserl_core.errors import UserError
-from hilserl_core.messages import image_from_msg, step_from_msg, step_to_msg
+from hilserl_core.images import to_rgb
+from hilserl_core.messages import step_from_msg, step_to_msg
 from hilserl_core.run import EPISODE_DIGITS, RunDirectory
 from hilserl_core.step import Episode, Outcome, Phase, Step
 from hilserl_msgs.msg import Step as StepMsg
@@ -187,7 +188,7 @@ def read_images(folder: Path, camera: str) -> Iterator[tuple[int, NDArray[np.uin
         return
     for message in read_messages(folder):
         if message.type == "sensor_msgs/msg/Image" and f"/camera/{camera}/" in message.topic:
-            yield message.stamp, image_from_msg(decode(message, Image, folder))
+            yield message.stamp, to_rgb(decode(message, Image, folder))
 
 
 def cameras(folder: Path) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from rclpy.serialization import serialize_message
 
-from hilserl_core.messages import image_to_msg
+from hilserl_core.images import to_image
 from hilserl_core.step import Episode, Observation, Outcome, Phase, Source, Step
 from hilserl_replay.bags import EpisodeWriter, episode_folder
 
@@ -71,7 +71,7 @@ def write_episode(run_dir: Path, episode: Episode, cameras: tuple[str, ...] = ()
         for camera in cameras:
             stamp = step.observation.stamp
             frame = np.full((16, 16, 3), 10 * step.index % 256, np.uint8)
-            cdr = serialize_message(image_to_msg(frame, stamp))
+            cdr = serialize_message(to_image(frame, stamp))
             writer.write(f"camera/{camera}/policy", "sensor_msgs/msg/Image", cdr, stamp)
     writer.close()
     return folder

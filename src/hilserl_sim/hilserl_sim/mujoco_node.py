@@ -22,10 +22,12 @@ from std_msgs.msg import Float64MultiArray
 from hilserl_core import qos
 from hilserl_core.diagnostics import Diagnostics, Health
 from hilserl_core.errors import UserError
-from hilserl_core.messages import doubles, image_to_msg, ns_to_stamp, stamp_to_ns
+from hilserl_core.images import to_image
+from hilserl_core.messages import doubles
 from hilserl_core.node import main as run_node
 from hilserl_core.parameters import parameter
 from hilserl_core.ros_parameters import declare
+from hilserl_core.stamps import ns_to_stamp, stamp_to_ns
 from hilserl_core.step import Phase
 from hilserl_description import koch
 from hilserl_description.scenes import CAMERAS, SCENES, TASKS
@@ -247,7 +249,7 @@ class MujocoNode(Node):
 
     def _publish_images(self) -> None:
         for camera, publisher in self._images.items():
-            publisher.publish(image_to_msg(self._world.render(camera), self._stamp, camera))
+            publisher.publish(to_image(self._world.render(camera), self._stamp, camera))
 
     def _publish_reward(self) -> None:
         self._reward.value = self._world.reward

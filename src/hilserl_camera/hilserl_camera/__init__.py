@@ -1,0 +1,1 @@
+"""Cameras: capture, the region of interest, and the images that the policy sees."""
