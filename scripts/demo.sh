@@ -5,14 +5,15 @@
 set -e
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 task=$1 observation=$2 scene=$3 seed=$4 baselines=$5
+target=0.95
 case "$observation-$task" in
   state-*) limit=4.5 ;;
   cameras-reach | cameras-lift_cube) limit=9.5 ;;
-  *) limit=19.5 ;;
+  *) limit=19.5 target=0.9 ;;
 esac
 run="${RUN:-$task-$observation-seed$seed-$(date +%Y%m%d-%H%M%S)}"
 settings=("task:=$task" "observation:=$observation" "scene:=$scene" "seed:=$seed"
-  "train_minutes:=${MINUTES:-$limit}")
+  "train_minutes:=${MINUTES:-$limit}" "target_success:=$target")
 
 case "$run" in */*) ;; *) run="runs/$run" ;; esac
 

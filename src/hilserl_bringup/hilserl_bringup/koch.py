@@ -97,6 +97,9 @@ class Train(Common):
         choices=tuple(PRESETS),
     )
     evaluation_episodes: int = parameter(50, "episodes of each evaluation", low=1)
+    target_success: float = parameter(
+        0.95, "success rate that two evaluations in a row must reach", low=0.0, high=1.0
+    )
 
 
 @dataclass(frozen=True)
@@ -238,6 +241,7 @@ def train_nodes(arguments: Train, run: Path) -> tuple[NodeSpec, ...]:
             train_minutes=arguments.train_minutes,
             train_episodes=arguments.train_episodes,
             evaluation_episodes=arguments.evaluation_episodes,
+            target_success=arguments.target_success,
         ),
     )
 
