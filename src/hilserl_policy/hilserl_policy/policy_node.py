@@ -15,6 +15,7 @@ from hilserl_core import node as node_main
 from hilserl_core import qos
 from hilserl_core.assembly import ObservationAssembler
 from hilserl_core.diagnostics import Diagnostics, Health
+from hilserl_core.episode_loop import EpisodeLoop, Executed
 from hilserl_core.errors import UserError
 from hilserl_core.messages import (
     action_to_msg,
@@ -42,7 +43,6 @@ from hilserl_msgs.msg import Observation as ObservationMsg
 from hilserl_msgs.msg import Step as StepMsg
 from hilserl_msgs.srv import Reset
 from hilserl_policy.actor import EVALUATED, Actor
-from hilserl_policy.episode import EpisodeLoop, Executed
 from hilserl_policy.parameters import PolicyParameters, sampled_phases
 from hilserl_policy.progress import RunProgress
 from hilserl_policy.punctuality import Punctuality

@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hilserl_core.episode_loop import EpisodeLoop, Executed, Proposal
 from hilserl_core.step import Event, Observation, Outcome, Phase, Source, Step
-from hilserl_policy.actor import Proposal
-from hilserl_policy.episode import EpisodeLoop, Executed
 
 EMPTY = Observation(0, np.zeros(0, np.float32))
 
