@@ -23,9 +23,9 @@ from hilserl_core.messages import image_from_msg, step_from_msg, step_to_msg
 from hilserl_core.run import EPISODE_DIGITS, RunDirectory
 from hilserl_core.step import Episode, Outcome, Phase, Step
 from hilserl_msgs.msg import Step as StepMsg
+from hilserl_replay.bag_message import BagMessage, damaged
 from hilserl_replay.bag_metadata import BagError, is_finished
 from hilserl_replay.mcap_bag import (
-    BagMessage,
     BagWriter,
     finish,
     has_files,
@@ -269,4 +269,4 @@ def decode(message: BagMessage, message_class: type[Any], folder: Path) -> Any:
     try:
         return deserialize_message(message.data, message_class)
     except Exception as error:  # rclpy raises several kinds
-        raise BagError(f"{folder}: a message on {message.topic} is damaged: {error}") from None
+        raise damaged(message, folder, error) from None

@@ -1,0 +1,238 @@
+"""One MCAP file, read record by record; messages of chunks without compression stay in the file.
+
+After the MCAP specification, https://mcap.dev/spec. The library ``mcap`` reads the small
+records; it would read and copy every message too, and a bag of camera frames holds 50 MB a
+second.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import zstandard
+from mcap.data_stream import ReadDataStream
+from mcap.exceptions import McapError
+from mcap.opcode import Opcode
+from mcap.records import Channel, Schema
+
+from hilserl_replay.bag_message import BagMessage, InFile, InMemory, Stored
+
+MAGIC = b"\x89MCAP0\r\n"
+_RECORD = struct.Struct("<BQ")  # opcode, length
+_MESSAGE = struct.Struct("<HIQQ")  # channel, sequence, log time, publish time
+_CHUNK = struct.Struct("<QQQII")  # start, end, uncompressed size, crc, length of compression
+_WINDOW = 32 * 1024
+
+# What is raised on bytes that are not the rest of a bag.
+DAMAGE = (McapError, ValueError, struct.error, zstandard.ZstdError, MemoryError, EOFError, OSError)
+
+Wanted = Callable[[str], bool]
+"""Whether a topic's messages are wanted."""
+
+
+class _Bytes(Protocol):
+    """Where records lie: a file, or a chunk that was decompressed."""
+
+    size: int
+
+    def get(self, at: int, length: int) -> bytes | memoryview: ...
+    def stored(self, at: int, length: int) -> Stored: ...
+
+
+class _FileBytes:
+    """A file, looked at through a window so that small reads are few."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.size = os.fstat(file.fileno()).st_size
+        self._start, self._window = 0, b""
+
+    def get(self, at: int, length: int) -> bytes:
+        begin = at - self._start
+        if begin < 0 or begin + length > len(self._window):
+            self._window = os.pread(self._file.fileno(), max(length, _WINDOW), at)
+            self._start, begin = at, 0
+        data = self._window[begin : begin + length]
+        if len(data) < length:
+            raise EOFError("it ends early")
+        return data
+
+    def stored(self, at: int, length: int) -> Stored:
+        if at + length > self.size:
+            raise EOFError("it ends early")
+        return InFile(self._file, at, length)
+
+
+class _ChunkBytes:
+    """A chunk in memory; it stays as long as one of its messages is held."""
+
+    def __init__(self, data: bytes) -> None:
+        self._view = memoryview(data)
+        self.size = len(data)
+
+    def get(self, at: int, length: int) -> memoryview:
+        if at + length > self.size:
+            raise EOFError("a chunk ends early")
+        return self._view[at : at + length]
+
+    def stored(self, at: int, length: int) -> Stored:
+        return InMemory(self.get(at, length))
+
+
+class McapFile:
+    """Reads one file in order until its end, or until it stops making sense.
+
+    Args:
+        path: the file.
+        check: compares every chunk with its checksum and takes all of it or nothing. Without,
+            a chunk that is not compressed is read no further than its messages are wanted, so
+            its checksum is not looked at; one that was cut off gives its whole messages.
+
+    Attributes:
+        whole: whether the end was reached, in order.
+        count: messages read.
+        problem: why it is not whole.
+        position: bytes read so far.
+    """
+
+    def __init__(self, path: Path, check: bool = True) -> None:
+        self.path = path
+        self.whole = False
+        self.count = 0
+        self.problem = "it ends early"
+        self.position = 0
+        self._check = check
+        self._schemas: dict[int, Schema] = {}
+        self._channels: dict[int, tuple[str, str, str]] = {}
+
+    def messages(self, wanted: Wanted | None = None) -> Iterator[BagMessage]:
+        """The messages in the order in which they were written."""
+        try:
+            # Closed when the last message in it is forgotten.
+            file = self.path.open("rb")
+            source = _FileBytes(file)
+            if source.size < len(MAGIC) or source.get(0, len(MAGIC)) != MAGIC:
+                self.problem = "it is empty" if not source.size else "it is no MCAP file"
+                return
+            yield from self._records(source, len(MAGIC), source.size, wanted)
+        except DAMAGE as error:
+            self.problem = str(error) or self.problem
+
+    def topics(self) -> dict[str, str]:
+        """Types by topic, from the file's summary, or else from reading all of it."""
+        at = self._summary()
+        if at:
+            source = _FileBytes(self.path.open("rb"))
+            for opcode, start, length in _walk(source, at, source.size):
+                if opcode == Opcode.FOOTER:
+                    break
+                self._define(opcode, source, start, length)
+        if not self._channels:
+            for _ in self.messages(lambda _: False):
+                pass
+        return {topic: kind for topic, kind, _ in self._channels.values()}
+
+    def _summary(self) -> int:
+        """Where the file's summary begins; 0 where it has none."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(-(20 + len(MAGIC)), os.SEEK_END)
+                end = file.read()
+        except OSError:
+            return 0
+        return int(struct.unpack("<Q", end[:8])[0]) if end.endswith(MAGIC) else 0
+
+    def _records(
+        self, source: _Bytes, at: int, end: int, wanted: Wanted | None
+    ) -> Iterator[BagMessage]:
+        for opcode, start, length in _walk(source, at, end):
+            if isinstance(source, _FileBytes):
+                self.position = start
+            if opcode == Opcode.MESSAGE:
+                message = self._message(source, start, length, wanted)
+                self.count += 1
+                if message is not None:
+                    yield message
+            elif opcode == Opcode.CHUNK:
+                yield from self._chunk(source, start, length, wanted)
+            elif opcode == Opcode.DATA_END:
+                self.whole, self.position = True, end
+                return
+            else:
+                self._define(opcode, source, start, length)
+
+    def _message(
+        self, source: _Bytes, start: int, length: int, wanted: Wanted | None
+    ) -> BagMessage | None:
+        channel, _, stamp, _ = _MESSAGE.unpack(source.get(start, _MESSAGE.size))
+        if channel not in self._channels:
+            raise ValueError("a message names no channel")
+        stored = source.stored(start + _MESSAGE.size, length - _MESSAGE.size)
+        if wanted is not None and not wanted(self._channels[channel][0]):
+            return None
+        return BagMessage(*self._channels[channel], stamp, stored)
+
+    def _chunk(
+        self, source: _Bytes, start: int, length: int, wanted: Wanted | None
+    ) -> Iterator[BagMessage]:
+        _, _, size, crc, letters = _CHUNK.unpack(source.get(start, _CHUNK.size))
+        at = start + _CHUNK.size
+        compression = bytes(source.get(at, letters)).decode()
+        at += letters + 8
+        if not compression and not self._check:
+            # One that was cut off ends where the file does, and gives its whole messages.
+            yield from self._records(source, at, start + length, wanted)
+            return
+        data = _decompress(bytes(source.get(at, start + length - at)), compression, size)
+        if crc and zlib.crc32(data) != crc:
+            raise ValueError("a chunk differs from its checksum")
+        yield from self._records(_ChunkBytes(data), 0, len(data), wanted)
+
+    def _define(self, opcode: int, source: _Bytes, start: int, length: int) -> None:
+        """Takes a schema or a channel; other records say nothing of messages."""
+        if opcode not in (Opcode.SCHEMA, Opcode.CHANNEL):
+            return
+        stream = ReadDataStream(io.BytesIO(bytes(source.get(start, length))))
+        if opcode == Opcode.SCHEMA:
+            schema = Schema.read(stream)
+            self._schemas[schema.id] = schema
+            return
+        channel = Channel.read(stream)
+        found = self._schemas.get(channel.schema_id)
+        type_hash = channel.metadata.get("topic_type_hash", "")
+        self._channels[channel.id] = (channel.topic, found.name if found else "", type_hash)
+
+
+def _walk(source: _Bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Opcode, begin and length of the content of each record."""
+    while at < end:
+        opcode, length = _RECORD.unpack(source.get(at, _RECORD.size))
+        at += _RECORD.size
+        if not opcode:
+            raise ValueError("a record makes no sense")
+        # A chunk that was cut off is still worth opening.
+        if length > end - at and opcode != Opcode.CHUNK:
+            raise EOFError("it ends early")
+        yield opcode, at, length
+        at += length
+
+
+def _decompress(data: bytes, compression: str, size: int) -> bytes:
+    if compression == "zstd":
+        return zstandard.decompress(data, size)
+    if compression == "lz4":
+        import lz4.frame
+
+        try:
+            return bytes(lz4.frame.decompress(data))
+        except RuntimeError as error:
+            raise ValueError(str(error)) from None
+    if compression:
+        raise ValueError(f"its chunks are compressed with '{compression}', which is not known here")
+    return data

@@ -1,0 +1,147 @@
+"""Bags made by programs that are not ours, for the tests of this package."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from mcap.writer import CompressionType
+from mcap.writer import Writer as McapWriter
+from rclpy.serialization import serialize_message
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
+from rosbags.rosbag2 import Writer as RosbagsWriter
+from sensor_msgs.msg import Image, JointState
+
+from hilserl_core.stamps import ns_to_stamp
+from hilserl_replay.message_definitions import message_definition
+
+START = 1_800_000_000_000_000_000
+MS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A message as a recorder gets it: ``stamp`` is when, in ns."""
+
+    topic: str
+    type: str
+    stamp: int
+    data: bytes
+
+
+def recorded(topic: str, message: Any, stamp: int) -> Recorded:
+    package, kind = type(message).__module__.split(".")[0], type(message).__name__
+    return Recorded(topic, f"{package}/msg/{kind}", stamp, serialize_message(message))
+
+
+def joint_state(
+    names: Sequence[str], position: Iterable[float], stamp: int, velocity: float = 0.0
+) -> JointState:
+    position = list(position)
+    message = JointState(name=list(names), position=position)
+    message.velocity = [velocity] * len(position)
+    message.header.stamp = ns_to_stamp(stamp)
+    return message
+
+
+def picture(stamp: int, value: int, width: int = 40, height: int = 30, seed: int = 0) -> Image:
+    """An rgb8 frame of noise whose first pixel is ``value``."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    pixels[0, 0] = value
+    message = Image(height=height, width=width, encoding="rgb8", step=3 * width)
+    message.data = array("B", pixels.tobytes())
+    message.header.stamp = ns_to_stamp(stamp)
+    return message
+
+
+def some_messages(count: int = 30) -> list[Recorded]:
+    """Joint states and frames in turn, recorded 3 ms after they were stamped."""
+    result = []
+    for i in range(count):
+        stamp = START + i * 10 * MS
+        state = joint_state(["a", "b"], [float(i), 0.5], stamp)
+        result.append(recorded("/joint_states", state, stamp + 3 * MS))
+        if i % 3 == 0:
+            frame = picture(stamp, i, seed=i)
+            result.append(recorded("/camera/front/image_raw", frame, stamp + 4 * MS))
+    return result
+
+
+def by_rosbags(
+    folder: Path, messages: Iterable[Recorded], storage: str = "mcap", mode: str = "none"
+) -> Path:
+    """A bag as ``ros2 bag record`` leaves it, written by ``rosbags``."""
+    plugin = StoragePlugin.MCAP if storage == "mcap" else StoragePlugin.SQLITE3
+    writer = RosbagsWriter(folder, version=9, storage_plugin=plugin)
+    if mode != "none":
+        writer.set_compression(CompressionMode[mode.upper()], CompressionFormat.ZSTD)
+    connections: dict[str, Any] = {}
+    with writer:
+        for message in messages:
+            if message.topic not in connections:
+                definition = message_definition(message.type)
+                connections[message.topic] = writer.add_connection(
+                    message.topic, message.type, msgdef=definition.text, rihs01=definition.hash
+                )
+            writer.write(connections[message.topic], message.stamp, message.data)
+    return folder
+
+
+def by_mcap(
+    path: Path,
+    messages: Iterable[Recorded],
+    compression: CompressionType = CompressionType.NONE,
+    chunk_size: int = 20_000,
+    **options: Any,
+) -> Path:
+    """A lone MCAP file, written by ``mcap``."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as stream:
+        writer = McapWriter(stream, compression=compression, chunk_size=chunk_size, **options)
+        writer.start(profile="ros2")
+        channels: dict[str, int] = {}
+        for message in messages:
+            if message.topic not in channels:
+                text = message_definition(message.type).text.encode()
+                schema = writer.register_schema(message.type, "ros2msg", text)
+                channels[message.topic] = writer.register_channel(message.topic, "cdr", schema)
+            channel = channels[message.topic]
+            writer.add_message(channel, message.stamp, message.data, message.stamp)
+        writer.finish()
+    return path
+
+
+def split(folder: Path, parts: Sequence[Path]) -> Path:
+    """One bag of several that were recorded one after the other, as ``--max-bag-size`` does."""
+    folder.mkdir()
+    names, merged = [], None
+    for number, part in enumerate(parts):
+        (file,) = (f for f in part.iterdir() if f.suffix != ".yaml")
+        name = f"{folder.name}_{number}{''.join(file.suffixes)}"
+        shutil.copy(file, folder / name)
+        names.append(name)
+        information = yaml.safe_load((part / "metadata.yaml").read_text())
+        merged = merged or information
+    assert merged is not None
+    merged["rosbag2_bagfile_information"]["relative_file_paths"] = names
+    (folder / "metadata.yaml").write_text(yaml.safe_dump(merged))
+    return folder
+
+
+def cut(path: Path, size: int) -> None:
+    """``truncate -s -SIZE`` of the bag's only file, or of the file itself."""
+    file = path if path.is_file() else next(f for f in path.iterdir() if f.suffix != ".yaml")
+    data = file.read_bytes()
+    file.write_bytes(data[: len(data) - size])
+
+
+def page_size(path: Path) -> int:
+    """Of a sqlite3 file."""
+    return int(struct.unpack(">H", path.read_bytes()[16:18])[0])
