@@ -67,7 +67,10 @@ _ENDS: dict[Outcome, _Verdict] = {
     Outcome.SUCCESS: _WORDS[Event.SUCCESS],
     Outcome.FAILURE: _WORDS[Event.FAILURE],
     Outcome.TIMEOUT: (0.0, False, Outcome.TIMEOUT),
+    Outcome.ABORTED: _WORDS[Event.DISCARD],
 }
+ENDED_BY = {event: outcome for event, (_, _, outcome) in _WORDS.items()}
+"""How an episode ends by an operator's word."""
 
 
 @dataclass
