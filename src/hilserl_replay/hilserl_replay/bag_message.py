@@ -46,15 +46,21 @@ class InMemory:
 
 
 class InFile:
-    """Bytes of an open file, which stays open as long as a message lies in it."""
+    """Bytes of an open file, which stays open as long as a message lies in it.
 
-    __slots__ = ("_at", "_file", "_size")
+    Args:
+        head: the first of them, which were read already.
+    """
 
-    def __init__(self, file: BinaryIO, at: int, size: int) -> None:
-        self._file, self._at, self._size = file, at, size
+    __slots__ = ("_at", "_file", "_head", "_size")
+
+    def __init__(self, file: BinaryIO, at: int, size: int, head: bytes) -> None:
+        self._file, self._at, self._size, self._head = file, at, size, head
 
     def read(self, size: int = -1) -> bytes:
         wanted = self._size if size < 0 else min(size, self._size)
+        if wanted <= len(self._head):
+            return self._head[:wanted]
         data = os.pread(self._file.fileno(), wanted, self._at)
         if len(data) < wanted:
             raise EOFError("the file ends early")
@@ -103,9 +109,10 @@ class BagMessage:
 
     def _read(self, size: int) -> bytes:
         try:
-            if self.stored.read(4) == _ZSTD_MAGIC:
-                return _decompress(self.stored.read(), size)
-            return self.stored.read(size)
+            data = self.stored.read(size)
+            if data.startswith(_ZSTD_MAGIC):
+                return _decompress(data if size < 0 else self.stored.read(), size)
+            return data
         except (OSError, EOFError, zstandard.ZstdError) as error:
             raise BagError(f"a message on {self.topic} cannot be read: {error}") from None
 

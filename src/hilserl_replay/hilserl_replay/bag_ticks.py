@@ -7,45 +7,33 @@ the reading, so that a frame that no tick uses costs next to nothing.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rclpy.serialization import deserialize_message
 
 from hilserl_core.assembly import ObservationAssembler
 from hilserl_core.episode_loop import Executed, Proposal
 from hilserl_core.errors import UserError
 from hilserl_core.images import to_rgb
-from hilserl_core.measuring import JOINTS, OBJECT, SERVOS, MeasurementReader, by_name, camera_stream
+from hilserl_core.measuring import SERVOS, MeasurementReader, by_name
 from hilserl_core.messages import float32
 from hilserl_core.region import Region, policy_image
-from hilserl_core.stamps import stamp_to_ns
 from hilserl_core.step import Event, Observation, Source
 from hilserl_description import koch
 from hilserl_description.action_mapping import ActionReader
 from hilserl_description.kinematics import ForwardKinematics
-from hilserl_replay.bag_message import BagMessage, damaged
+from hilserl_replay.bag_message import BagMessage
 from hilserl_replay.bag_metadata import BagError
 from hilserl_replay.bag_reader import BagReader
-from hilserl_replay.contract import RECORDED, CameraTerms, Contract, StreamTerms
-from hilserl_replay.message_definitions import message_class, message_definition
+from hilserl_replay.bag_streams import ACTION, JOINT_STATE, BagStreams
+from hilserl_replay.contract import RECORDED, CameraTerms, Contract
 from hilserl_replay.timeline import SECOND, Sample, Stream, Timeline
 
 _IN_FLIGHT = 4  # ticks whose images are being decoded
-_RESPONSES = (2, 3)  # ServiceEventInfo: RESPONSE_SENT, RESPONSE_RECEIVED
-
-JOINT_STATE, SERVO_STATE = "sensor_msgs/msg/JointState", "hilserl_msgs/msg/ServoState"
-IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
-ACTION, ARRAY = "hilserl_msgs/msg/Action", "std_msgs/msg/Float64MultiArray"
-_COMMAND_TYPES = {
-    "commands": (ARRAY, JOINT_STATE),
-    "leader": (JOINT_STATE,),
-    "executed": (ACTION,),
-}
 
 
 @dataclass
@@ -94,15 +82,6 @@ class _Unread:
     rest: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class _Role:
-    """What a topic is in the contract."""
-
-    name: str
-    types: tuple[str, ...]
-    take: Callable[[BagMessage], None]
-
-
 class BagTicks:
     """Reads one bag after a contract.
 
@@ -130,155 +109,14 @@ class BagTicks:
             contract.observation_spec, ForwardKinematics().position
         )
         self._actions = ActionReader(contract.action_spec)
-        self._roles: dict[str, list[_Role]] = {}
-        self._terms: dict[str, StreamTerms] = {}
-        self._streams: dict[str, Stream[BagMessage]] = {}
+        self._streams = BagStreams(bag, contract)
         self._held: dict[str, tuple[Sample[BagMessage], Any]] = {}
-        self._commands: Stream[Any] = Stream("actions", round(contract.actions.max_age * SECOND))
-        self._executed: Stream[BagMessage] = Stream("actions")
-        self._rewards: Stream[BagMessage] = Stream("rewards")
-        self._proposals: Stream[BagMessage] = Stream("proposals")
-        self._events: Stream[Event] = Stream("events")
-        self._resets: Stream[None] = Stream("resets")
-        self._under_way: Stream[BagMessage] = Stream("under_way")
-        self._ticks: Stream[None] = Stream("ticks")
-        self._map()
-        self._timeline = Timeline(self._streams.values())
+        self._timeline = Timeline(self._streams.measured.values())
         self._start: int | None = None
         self._number = 0
         self._last = -1
         self._events_due: list[tuple[int, Event]] = []
         self._reset_due = False
-
-    # -- which topic is what
-
-    def _map(self) -> None:
-        contract, terms = self._contract, self._contract.terms
-        self._measured(JOINTS, contract.joint_states, (JOINT_STATE,))
-        if contract.servo_states is not None:
-            self._measured(SERVOS, contract.servo_states, (SERVO_STATE,))
-        if terms.observation == "state":
-            assert contract.object_pose is not None
-            self._measured(OBJECT, contract.object_pose, ("geometry_msgs/msg/PoseStamped",))
-        else:
-            for name, camera in contract.cameras.items():
-                self._measured(camera_stream(name), camera, (IMAGE, COMPRESSED))
-        kind = contract.actions.kind
-        self._role(contract.actions.topic, "actions", _COMMAND_TYPES[kind], self._take_action)
-        for topic in contract.episodes.events:
-            self._role(topic, "events", ("hilserl_msgs/msg/OperatorEvent",), self._take_event)
-        if contract.episodes.resets:
-            kinds = ("hilserl_msgs/srv/Reset_Event",)
-            self._role(contract.episodes.resets, "resets", kinds, self._take_reset)
-        if contract.episodes.under_way:
-            self._role(
-                contract.episodes.under_way,
-                "under_way",
-                ("std_msgs/msg/Bool",),
-                lambda message: self._under_way.add(message.stamp, message),
-            )
-        for topic, name, types, stream in (
-            (terms.rewards, "rewards", ("hilserl_msgs/msg/Reward",), self._rewards),
-            (terms.proposals, "proposals", (ACTION,), self._proposals),
-        ):
-            if topic:
-                self._role(topic, name, types, self._stamped(stream))
-        if terms.ticks:
-            ticks = self._ticks
-            take = self._stamped(ticks)
-            self._role(terms.ticks, "ticks", (), take)
-
-    def _measured(self, name: str, terms: StreamTerms, types: tuple[str, ...]) -> None:
-        self._terms[name] = terms
-        stream: Stream[BagMessage] = Stream(
-            self._contract.topic(terms.topic), round(terms.max_age * SECOND)
-        )
-        self._streams[name] = stream
-        self._role(
-            terms.topic,
-            name,
-            types,
-            lambda message: stream.add(self._stamp(message, terms.stamp), message),
-        )
-
-    def _role(
-        self, topic: str, name: str, types: tuple[str, ...], take: Callable[[BagMessage], None]
-    ) -> None:
-        self._roles.setdefault(self._contract.topic(topic), []).append(_Role(name, types, take))
-
-    def _stamped(self, stream: Stream[Any]) -> Callable[[BagMessage], None]:
-        return lambda message: stream.add(self._stamp(message, "header"), message)
-
-    def _check_topics(self) -> None:
-        """Refuses a bag that lacks a topic, or has one of another type."""
-        found = self._bag.topics()
-        if not found:
-            raise BagError(f"{self._bag.path}: holds no topic: it is empty, or no rosbag2 bag")
-        for topic, roles in self._roles.items():
-            for role in roles:
-                if topic not in found and role.name != "events":
-                    there = ", ".join(f"{name} ({kind})" for name, kind in sorted(found.items()))
-                    raise BagError(
-                        f"{self._bag.path}: has no topic {topic}, which the contract names for "
-                        f"{role.name}; it has {there}: name one of these"
-                    )
-                if topic in found and role.types and found[topic] not in role.types:
-                    raise BagError(
-                        f"{self._bag.path}: topic {topic} is of type {found[topic]}, and "
-                        f"{role.name} needs {' or '.join(role.types)}: name another topic"
-                    )
-
-    # -- what arrives
-
-    def _stamp(self, message: BagMessage, kind: str) -> int:
-        if kind == "receive":
-            return message.stamp
-        stamp = message.header_stamp
-        if stamp == 0:
-            raise BagError(
-                f"{self._bag.path}: {message.topic} has messages with a stamp of 0: use "
-                "'stamp: receive' for it"
-            )
-        return stamp
-
-    def _take_action(self, message: BagMessage) -> None:
-        terms = self._contract.actions
-        headless = message.type == ARRAY
-        if terms.kind != "executed":
-            stamp = message.stamp if headless else self._stamp(message, terms.stamp)
-            self._commands.add(stamp, message)
-            return
-        stamp = self._stamp(message, "header")
-        self._executed.add(stamp, message)
-        # It answers the observation of its stamp, so its command is news to the next.
-        self._commands.add(stamp + 1, message)
-
-    def _take_event(self, message: BagMessage) -> None:
-        event = self._decoded(message)
-        stamp = stamp_to_ns(event.header.stamp) or message.stamp
-        if event.event <= max(Event):
-            self._events.add(stamp, Event(event.event))
-
-    def _take_reset(self, message: BagMessage) -> None:
-        call = self._decoded(message)
-        for response in call.response if call.info.event_type in _RESPONSES else ():
-            if response.success:
-                stamp = stamp_to_ns(response.stamp)
-                self._resets.add(stamp, None)
-                self._commands.add(stamp, np.array(response.command, np.float64))
-
-    def _decoded(self, message: BagMessage) -> Any:
-        installed = message_definition(message.type).hash
-        if message.type_hash not in ("", installed):
-            raise BagError(
-                f"{self._bag.path}: {message.topic} was recorded with another definition of "
-                f"{message.type}: read it where the packages are those that recorded it"
-            )
-        data = message.data
-        try:
-            return deserialize_message(data, message_class(message.type))
-        except Exception as error:  # rclpy raises several kinds
-            raise damaged(message, self._bag.path, error) from None
 
     # -- ticks
 
@@ -288,26 +126,23 @@ class BagTicks:
         Raises:
             UserError: the bag does not fit the contract.
         """
-        self._check_topics()
         unread: deque[_Unread] = deque()
         first = last = None
-        for message in self._bag.messages(self._roles.keys()):
+        for message in self._streams.messages():
             first, last = first or message.stamp, message.stamp
-            for role in self._roles[message.topic]:
-                role.take(message)
             unread.extend(self._due(final=False))
             while len(unread) > _IN_FLIGHT:
                 yield from self._finished(unread.popleft())
         unread.extend(self._due(final=True))
         for each in unread:
             yield from self._finished(each)
-        self.counts.late = sum(stream.late for stream in self._streams.values())
+        self.counts.late = sum(stream.late for stream in self._streams.measured.values())
         self.counts.seconds = (last - first) / SECOND if first and last else 0.0
 
     @property
     def events_left(self) -> list[tuple[int, Event]]:
         """Stamps (ns) and words of operators after the last tick."""
-        later = [(sample.stamp, sample.item) for sample in self._events.up_to(2**63)]
+        later = [(sample.stamp, sample.item) for sample in self._streams.events.up_to(2**63)]
         return self._events_due + later
 
     def _due(self, final: bool) -> Iterator[_Unread]:
@@ -325,22 +160,30 @@ class BagTicks:
 
     def _next_tick(self) -> int | None:
         if self._contract.terms.ticks:
-            return self._ticks.following
+            return self._streams.ticks.following
         if self._start is None:
-            first = [s.following for s in self._streams.values() if s.following is not None]
+            first = [
+                s.following for s in self._streams.measured.values() if s.following is not None
+            ]
             return min(first) if first else None
         return self._start + round(self._number * SECOND / self._contract.terms.control_rate)
 
+    @property
+    def _following(self) -> int | None:
+        """Stamp of the next sample of any stream, ns."""
+        streams = self._streams.measured.values()
+        return min((s.following for s in streams if s.following is not None), default=None)
+
     def _end(self) -> int:
-        return max(s.newest for s in self._streams.values() if s.newest is not None)
+        return max(s.newest for s in self._streams.measured.values() if s.newest is not None)
 
     def _make(self, tick: int) -> _Unread | None:
         """One tick, unless a stream has no sample for it."""
-        self._ticks.up_to(tick)
+        self._streams.ticks.up_to(tick)
         if self._start is None:
             self._start, self._number = tick, 1
         samples, reason = {}, ""
-        for name, stream in self._streams.items():
+        for name, stream in self._streams.measured.items():
             sample = stream.fresh(tick)
             if sample is None:
                 reason = reason or self._why_none(stream, tick)
@@ -349,9 +192,9 @@ class BagTicks:
         if not samples and not self._contract.terms.ticks:
             self._skip_pause(tick)
             return None
-        command = self._commands.fresh(tick)
+        command = self._streams.commands.fresh(tick)
         if command is None:
-            reason = reason or f"{self._contract.topic(self._contract.actions.topic)}: no command"
+            reason = reason or f"{self._why_none(self._streams.commands, tick)}"
         newest = max((sample.stamp for sample in samples.values()), default=-1)
         stamp = tick if self._contract.terms.ticks else newest
         if not reason and stamp <= self._last:
@@ -372,7 +215,9 @@ class BagTicks:
 
     def _skip_pause(self, tick: int) -> None:
         """Goes on with the clock where something is measured again."""
-        following = [s.following for s in self._streams.values() if s.following is not None]
+        following = [
+            s.following for s in self._streams.measured.values() if s.following is not None
+        ]
         if following and self._start is not None:
             period = SECOND / self._contract.terms.control_rate
             ticks = int((min(following) - self._start) / period)
@@ -386,27 +231,29 @@ class BagTicks:
         if self._contract.servo_states is None:
             values[SERVOS] = np.zeros(len(koch.JOINT_NAMES))
         rest: dict[str, Any] = {}
-        executed = self._executed.at(tick)
+        executed = self._streams.executed.at(tick)
         if executed is not None and executed.stamp == tick:
-            action = self._decoded(executed.item)
+            action = self._streams.decoded(executed.item)
             told = self._contract.terms.source
             source = Source(action.source) if told == RECORDED else Source[told]
             rest["executed"] = Executed(float32(action.values), source)
-        reward = self._rewards.at(tick)
+        reward = self._streams.rewards.at(tick)
         if reward is not None and reward.stamp == tick:
-            rest["reward"] = float(self._decoded(reward.item).value)
-        proposal = self._proposals.at(tick)
+            rest["reward"] = float(self._streams.decoded(reward.item).value)
+        proposal = self._streams.proposals.at(tick)
         if proposal is not None:
-            action = self._decoded(proposal.item)
+            action = self._streams.decoded(proposal.item)
             values_ = float32(action.values)
             if proposal.stamp != tick:
                 values_ = np.zeros(0, np.float32)
             rest["proposal"] = Proposal(values_, version=action.policy_version)
-        rest["events"] = [(sample.stamp, sample.item) for sample in self._events.up_to(tick - 1)]
-        rest["reset"] = bool(self._resets.up_to(tick))
-        under_way = self._under_way.at(tick)
+        rest["events"] = [
+            (sample.stamp, sample.item) for sample in self._streams.events.up_to(tick - 1)
+        ]
+        rest["reset"] = bool(self._streams.resets.up_to(tick))
+        under_way = self._streams.under_way.at(tick)
         if self._contract.episodes.under_way:
-            rest["under_way"] = under_way is not None and self._decoded(under_way.item).data
+            rest["under_way"] = under_way is not None and self._streams.decoded(under_way.item).data
         self._last = stamp
         return _Unread(stamp, values, self._command(command), rest)
 
@@ -421,42 +268,42 @@ class BagTicks:
         return value
 
     def _read_value(self, name: str, message: BagMessage) -> Any:
-        decoded = self._decoded(message)
-        terms = self._terms[name]
+        terms = self._streams.terms[name]
         if isinstance(terms, CameraTerms):
-            return self._pool.submit(self._picture, name, terms, message.topic, decoded)
+            return self._pool.submit(self._picture, name, terms, message)
+        decoded = self._streams.decoded(message)
         try:
             return self._reader.read(name, decoded)
         except UserError as error:
             raise _Unfit(f"{message.topic}: {error}") from None
 
-    def _picture(
-        self, name: str, terms: CameraTerms, topic: str, message: Any
-    ) -> NDArray[np.uint8]:
+    def _picture(self, name: str, terms: CameraTerms, message: BagMessage) -> NDArray[np.uint8]:
         """What the policy sees of a frame (height, width, 3) uint8; in a thread of the pool."""
         size = self._contract.terms.image_size
+        decoded = self._streams.decoded(message)
         try:
-            frame = to_rgb(message)
+            frame = to_rgb(decoded)
             found = (frame.shape[1], frame.shape[0])
             expected = self._sizes.setdefault(name, found)
             if found != expected:
                 raise BagError(
-                    f"{self._bag.path}: {topic}: its images change from {expected[0]} x "
-                    f"{expected[1]} to {found[0]} x {found[1]} at {_when(message)}, and a region "
-                    "is of one size: convert the parts on their own, each with its contract"
+                    f"{self._bag.path}: {message.topic}: its images change from {expected[0]} x "
+                    f"{expected[1]} to {found[0]} x {found[1]} at stamp "
+                    f"{message.header_stamp / SECOND:.3f}, and a region is of one size: convert "
+                    "the parts on their own, each with its contract"
                 )
             return policy_image(frame, Region.of(terms.region), (size, size))
         except BagError:
             raise
         except UserError as error:
-            raise _Unfit(f"{topic}: {error}") from None
+            raise _Unfit(f"{message.topic}: {error}") from None
 
     def _command(self, command: Any) -> NDArray[np.float64]:
         """(joints,) rad, of a message or of a reset's answer."""
         if isinstance(command, np.ndarray):
             values, found, topic = command, koch.JOINT_NAMES, self._contract.episodes.resets
         else:
-            decoded, topic = self._decoded(command), command.topic
+            decoded, topic = self._streams.decoded(command), command.topic
             if command.type == JOINT_STATE:
                 values, found = decoded.position, decoded.name
             elif command.type == ACTION:
@@ -495,7 +342,3 @@ class BagTicks:
 
 class _Unfit(UserError):
     """A message that is no measurement."""
-
-
-def _when(message: Any) -> str:
-    return f"{stamp_to_ns(message.header.stamp) / SECOND:.3f} s"

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -188,8 +189,8 @@ def show(result: Conversion, output: Path, console: Console) -> None:
     )
 
 
-def _counted(counter: Counter[object]) -> str:
-    return ", ".join(f"{count} {getattr(key, 'name', key)}" for key, count in counter.most_common())
+def _counted(counter: Counter[Any]) -> str:
+    return ", ".join(f"{count} {key.name}" for key, count in counter.most_common())
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from mcap.exceptions import McapError
 from mcap.opcode import Opcode
 from mcap.records import Channel, Schema
 
-from hilserl_replay.bag_message import BagMessage, InFile, InMemory, Stored
+from hilserl_replay.bag_message import HEAD, BagMessage, InFile, InMemory, Stored
 
 MAGIC = b"\x89MCAP0\r\n"
 _RECORD = struct.Struct("<BQ")  # opcode, length
@@ -64,9 +64,7 @@ class _FileBytes:
         return data
 
     def stored(self, at: int, length: int) -> Stored:
-        if at + length > self.size:
-            raise EOFError("it ends early")
-        return InFile(self._file, at, length)
+        return InFile(self._file, at, length, self.get(at, min(length, HEAD)))
 
 
 class _ChunkBytes:
@@ -173,9 +171,11 @@ class McapFile:
         channel, _, stamp, _ = _MESSAGE.unpack(source.get(start, _MESSAGE.size))
         if channel not in self._channels:
             raise ValueError("a message names no channel")
-        stored = source.stored(start + _MESSAGE.size, length - _MESSAGE.size)
+        if start + length > source.size:
+            raise EOFError("it ends early")
         if wanted is not None and not wanted(self._channels[channel][0]):
             return None
+        stored = source.stored(start + _MESSAGE.size, length - _MESSAGE.size)
         return BagMessage(*self._channels[channel], stamp, stored)
 
     def _chunk(

@@ -100,10 +100,11 @@ class SqliteFile:
             self._copy = self._copy or tempfile.TemporaryDirectory(prefix="hilserl-bag-")
             for each in (path, log):
                 shutil.copy(each, self._copy.name)
-            database = sqlite3.connect(Path(self._copy.name, path.name))
+            database = sqlite3.connect(Path(self._copy.name, path.name), check_same_thread=False)
         else:
             address = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
-            database = sqlite3.connect(address, uri=True)
+            # A message may be read in another thread; sqlite3 takes turns by itself.
+            database = sqlite3.connect(address, uri=True, check_same_thread=False)
         # Without it sqlite3 opens no file that is shorter than it says.
         database.execute("PRAGMA writable_schema=ON")
         return database

@@ -10,7 +10,7 @@ import bisect
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from hilserl_core.errors import UserError
 
@@ -117,7 +117,7 @@ class Timeline:
         streams: those of which a tick needs a sample.
     """
 
-    def __init__(self, streams: Iterable[Stream[object]]) -> None:
+    def __init__(self, streams: Iterable[Stream[Any]]) -> None:
         self.streams = tuple(streams)
 
     def ready(self, tick: int) -> bool:
