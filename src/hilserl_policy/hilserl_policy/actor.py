@@ -6,7 +6,6 @@ from collections.abc import Container
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hilserl_core.episode_loop import Proposal
 from hilserl_core.errors import UserError

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.service_introspection import ServiceIntrospectionState
 from rclpy.task import Future
 
 from hilserl_core import node as node_main
@@ -110,6 +111,11 @@ class PolicyNode(Node):
         for device in self.parameters.devices:
             subscribe(OperatorEvent, f"teleop/{device}/event", self._on_event, qos.RELIABLE)
         self._reset_client = self.create_client(Reset, "reset")
+        # Where an episode began, and with which command, is on no other topic: who records the
+        # raw topics needs it.
+        self._reset_client.configure_introspection(
+            self.get_clock(), qos.RELIABLE, ServiceIntrospectionState.CONTENTS
+        )
         wall = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(HOUSEKEEPING, self._housekeeping, clock=wall)
         Diagnostics(self, "episodes", self._health)

@@ -42,8 +42,9 @@ FOLDERS = (Phase.TRAIN, Phase.EVALUATE)
 
 
 def type_name(message_class: type[Any]) -> str:
-    """``package/msg/Type`` of a message class."""
-    return f"{message_class.__module__.split('.')[0]}/msg/{message_class.__name__}"
+    """``package/msg/Type`` of a message class; of a service's calls, ``package/srv/Type_Event``."""
+    package, kind = message_class.__module__.split(".")[:2]
+    return f"{package}/{kind}/{message_class.__name__}"
 
 
 def episode_folder(run_dir: Path, phase: Phase, number: int) -> Path:
