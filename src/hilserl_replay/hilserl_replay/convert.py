@@ -149,7 +149,9 @@ def main(args: Sequence[str] | None = None) -> None:
             TaskProgressColumn(),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        console = Console(stderr=True)
+        silent = not console.is_terminal
+        with Progress(*columns, console=console, transient=True, disable=silent) as progress:
             result = convert(bags, contract, arguments.output, progress)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)

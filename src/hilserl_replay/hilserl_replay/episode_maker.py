@@ -55,16 +55,16 @@ class EpisodeMaker:
         self._spec = run_spec_hash(contract.observation_spec, contract.action_spec)
         self._number = 0
         self._loop: EpisodeLoop | None = None
-        self._newest: Tick | None = None
+        self._newest: Tick | None = None  # of the episode under way
+        self._stamp: int | None = None  # of the newest tick, in an episode or not
         self._acted: Counter[Source] = Counter()  # in the episode under way
         self._ended_by_word = False
 
     def take(self, tick: Tick) -> None:
         """Takes the next tick."""
         stamp = tick.observation.stamp
-        paused = self._newest is not None and (
-            stamp - self._newest.observation.stamp > self._terms.gap * SECOND
-        )
+        paused = self._stamp is not None and stamp - self._stamp > self._terms.gap * SECOND
+        self._stamp = stamp
         if self._loop is not None and (tick.reset or paused or tick.under_way is False):
             self._close(tick.events)
         for at, event in tick.events:
@@ -81,7 +81,7 @@ class EpisodeMaker:
         """The bag is over; ``events`` came after its last tick."""
         if self._loop is not None:
             self._close(events)
-        self._newest = None
+        self._stamp = None
         self._ended_by_word = False
 
     def _begins(self, tick: Tick, paused: bool) -> bool:

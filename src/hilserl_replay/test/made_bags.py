@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shutil
-import struct
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,8 @@ from rosbags.rosbag2 import Writer as RosbagsWriter
 from sensor_msgs.msg import Image, JointState
 
 from hilserl_core.stamps import ns_to_stamp
+from hilserl_description import koch
+from hilserl_msgs.msg import ServoState
 from hilserl_replay.message_definitions import message_definition
 
 START = 1_800_000_000_000_000_000
@@ -142,6 +143,54 @@ def cut(path: Path, size: int) -> None:
     file.write_bytes(data[: len(data) - size])
 
 
-def page_size(path: Path) -> int:
-    """Of a sqlite3 file."""
-    return int(struct.unpack(">H", path.read_bytes()[16:18])[0])
+def koch_messages(
+    seconds: float = 3.0,
+    *,
+    begin: int = START,
+    names: Sequence[str] = koch.JOINT_NAMES,
+    size: tuple[int, int] = (40, 30),
+    cameras: Sequence[str] = ("front", "wrist"),
+    image: Callable[[Image], Any] = lambda message: message,
+) -> list[Recorded]:
+    """A Koch arm that follows its leader: states at 100 Hz, frames at 30 Hz, in order.
+
+    The leader moves steadily; the gripper closes half-way. A frame's first pixel is its number,
+    and ``image`` makes another message of it.
+    """
+    result = []
+    for i in range(round(seconds * 300)):
+        stamp = begin + i * 10 * MS // 3
+        if i % 3 == 0:
+            pose = koch.HOME + np.array([0.1, 0.05, 0, 0, 0, 0]) * i / 300
+            pose[koch.GRIPPER] = koch.GRIPPER_OPENED if i < seconds * 150 else -0.2
+            for topic in ("/joint_states", "/leader/joint_states"):
+                result.append(recorded(topic, joint_state(names, pose, stamp), stamp + MS))
+            servos = ServoState(name=list(names), current=[0.1] * len(names))
+            servos.header.stamp = ns_to_stamp(stamp)
+            result.append(recorded("/servo_states", servos, stamp + MS))
+        if i % 10 == 0:
+            for camera in cameras:
+                frame = image(picture(stamp, i // 10 % 256, *size, seed=i))
+                topic = f"/camera/{camera}/image_raw"
+                result.append(recorded(topic, frame, stamp + 20 * MS))
+    return sorted(result, key=lambda message: message.stamp)
+
+
+def koch_contract(path: Path, **changes: Any) -> Path:
+    """A contract for ``koch_messages``; a section given is merged into it, or removed by None."""
+    content: dict[str, Any] = {
+        "servo_states": {"topic": "servo_states", "max_age": 0.05},
+        "joint_states": {"topic": "joint_states", "max_age": 0.05},
+        "cameras": {
+            name: {"topic": f"camera/{name}/image_raw", "max_age": 0.1}
+            for name in ("front", "wrist")
+        },
+        "actions": {"kind": "leader", "topic": "leader/joint_states", "max_age": 0.05},
+        "image_size": 16,
+        "episodes": {},
+    }
+    for key, value in changes.items():
+        merged = {**content.get(key, {}), **value} if isinstance(value, dict) else value
+        content[key] = merged
+    path.write_text(yaml.safe_dump({k: v for k, v in content.items() if v is not None}))
+    return path
