@@ -55,6 +55,9 @@ _ENCODINGS = {
 ENCODINGS = tuple(_ENCODINGS)
 """Encodings that are converted without cv_bridge."""
 
+_OLD_NAMES = {"uyvy": "yuv422", "yuyv": "yuv422_yuy2"}
+"""What every version of cv_bridge calls them."""
+
 _LAST_BYTES = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND"}
 """How a JPEG and a PNG begin, and what near its end says that none of it is missing."""
 
@@ -130,20 +133,20 @@ def _own(pixels: NDArray[Any], encoding: _Encoding) -> NDArray[np.uint8]:
 
     if pixels.dtype == np.uint16:
         pixels = cv2.convertScaleAbs(pixels, alpha=255.0 / 65535.0)
-    result: NDArray[np.uint8] = cv2.cvtColor(pixels, getattr(cv2, encoding.to_rgb))
-    return result
+    return np.asarray(cv2.cvtColor(pixels, getattr(cv2, encoding.to_rgb)), np.uint8)
 
 
 def _plain(message: Image, pixels: NDArray[Any]) -> Image:
-    """The message without padding and of this machine's byte order.
+    """The message without padding, of this machine's byte order, and by its older name.
 
     cv_bridge's rows are askew where the padding is no whole pixel.
     """
     height, width, _ = pixels.shape
     row = pixels[0].nbytes
-    if message.step == row and not message.is_bigendian:
+    encoding = _OLD_NAMES.get(message.encoding, message.encoding)
+    if message.step == row and not message.is_bigendian and encoding == message.encoding:
         return message
-    result = Image(height=height, width=width, encoding=message.encoding, step=row)
+    result = Image(height=height, width=width, encoding=encoding, step=row)
     result.is_bigendian = int(sys.byteorder == "big")
     result.data = _bytes(pixels)
     return result
@@ -182,14 +185,13 @@ def _decompressed(message: CompressedImage) -> NDArray[np.uint8]:
             f"a compressed image of format '{message.format}', {data.size} bytes, {what}: "
             "publish jpeg or png"
         )
-    result: NDArray[np.uint8] = cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image)
-    return result
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB, dst=image), np.uint8)
 
 
 def _bytes(values: NDArray[Any]) -> array[int]:
     """uint8[] of a message, copied once: bytes would be checked one by one."""
     result = array("B")
-    result.frombytes(memoryview(np.ascontiguousarray(values)).cast("B"))
+    result.frombytes(np.ascontiguousarray(values).data.cast("B"))
     return result
 
 

@@ -101,5 +101,4 @@ def policy_image(
     width, height = size
     if part.shape[:2] == (height, width):
         return part
-    result: NDArray[np.uint8] = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
-    return result
+    return np.asarray(cv2.resize(part, size, interpolation=cv2.INTER_AREA), np.uint8)

@@ -162,10 +162,7 @@ class BagTicks:
         if self._contract.terms.ticks:
             return self._streams.ticks.following
         if self._start is None:
-            first = [
-                s.following for s in self._streams.measured.values() if s.following is not None
-            ]
-            return min(first) if first else None
+            return self._following
         return self._start + round(self._number * SECOND / self._contract.terms.control_rate)
 
     @property
@@ -194,7 +191,7 @@ class BagTicks:
             return None
         command = self._streams.commands.fresh(tick)
         if command is None:
-            reason = reason or f"{self._why_none(self._streams.commands, tick)}"
+            reason = reason or self._why_none(self._streams.commands, tick)
         newest = max((sample.stamp for sample in samples.values()), default=-1)
         stamp = tick if self._contract.terms.ticks else newest
         if not reason and stamp <= self._last:
@@ -215,12 +212,9 @@ class BagTicks:
 
     def _skip_pause(self, tick: int) -> None:
         """Goes on with the clock where something is measured again."""
-        following = [
-            s.following for s in self._streams.measured.values() if s.following is not None
-        ]
-        if following and self._start is not None:
+        if self._following is not None and self._start is not None:
             period = SECOND / self._contract.terms.control_rate
-            ticks = int((min(following) - self._start) / period)
+            ticks = int((self._following - self._start) / period)
             self._number = max(self._number, ticks)
         self.counts.pauses += 1
 
@@ -230,32 +224,41 @@ class BagTicks:
         values = {name: self._value(name, sample) for name, sample in samples.items()}
         if self._contract.servo_states is None:
             values[SERVOS] = np.zeros(len(koch.JOINT_NAMES))
-        rest: dict[str, Any] = {}
-        executed = self._streams.executed.at(tick)
+        given = self._command(command)
+        self._last = stamp
+        return _Unread(stamp, values, given, {**self._told(tick), **self._boundaries(tick)})
+
+    def _told(self, tick: int) -> dict[str, Any]:
+        """What messages say that are stamped with the observation that they are about."""
+        streams, result = self._streams, dict[str, Any]()
+        executed = streams.executed.at(tick)
         if executed is not None and executed.stamp == tick:
-            action = self._streams.decoded(executed.item)
+            action = streams.decoded(executed.item)
             told = self._contract.terms.source
             source = Source(action.source) if told == RECORDED else Source[told]
-            rest["executed"] = Executed(float32(action.values), source)
-        reward = self._streams.rewards.at(tick)
+            result["executed"] = Executed(float32(action.values), source)
+        reward = streams.rewards.at(tick)
         if reward is not None and reward.stamp == tick:
-            rest["reward"] = float(self._streams.decoded(reward.item).value)
-        proposal = self._streams.proposals.at(tick)
+            result["reward"] = float(streams.decoded(reward.item).value)
+        proposal = streams.proposals.at(tick)
         if proposal is not None:
-            action = self._streams.decoded(proposal.item)
-            values_ = float32(action.values)
-            if proposal.stamp != tick:
-                values_ = np.zeros(0, np.float32)
-            rest["proposal"] = Proposal(values_, version=action.policy_version)
-        rest["events"] = [
-            (sample.stamp, sample.item) for sample in self._streams.events.up_to(tick - 1)
-        ]
-        rest["reset"] = bool(self._streams.resets.up_to(tick))
-        under_way = self._streams.under_way.at(tick)
+            # To the last observation of an episode none is sent: the policy is the one before.
+            action, answers = streams.decoded(proposal.item), proposal.stamp == tick
+            values = float32(action.values if answers else ())
+            result["proposal"] = Proposal(values, version=action.policy_version)
+        return result
+
+    def _boundaries(self, tick: int) -> dict[str, Any]:
+        """What says where episodes begin and end."""
+        events = self._streams.events.up_to(tick - 1)
+        result: dict[str, Any] = {
+            "events": [(sample.stamp, sample.item) for sample in events],
+            "reset": bool(self._streams.resets.up_to(tick)),
+        }
+        flag = self._streams.under_way.at(tick)
         if self._contract.episodes.under_way:
-            rest["under_way"] = under_way is not None and self._streams.decoded(under_way.item).data
-        self._last = stamp
-        return _Unread(stamp, values, self._command(command), rest)
+            result["under_way"] = flag is not None and self._streams.decoded(flag.item).data
+        return result
 
     def _value(self, name: str, sample: Sample[BagMessage]) -> Any:
         """What a sample measures, read once however many ticks it serves."""

@@ -11,9 +11,11 @@ import io
 import os
 import struct
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, NamedTuple, Protocol
 
 import zstandard
 from mcap.data_stream import ReadDataStream
@@ -24,13 +26,19 @@ from mcap.records import Channel, Schema
 from hilserl_replay.bag_message import HEAD, BagMessage, InFile, InMemory, Stored
 
 MAGIC = b"\x89MCAP0\r\n"
-_RECORD = struct.Struct("<BQ")  # opcode, length
+_HEADER = struct.Struct("<BQ")  # opcode, length
 _MESSAGE = struct.Struct("<HIQQ")  # channel, sequence, log time, publish time
 _CHUNK = struct.Struct("<QQQII")  # start, end, uncompressed size, crc, length of compression
 _WINDOW = 32 * 1024
 
 # What is raised on bytes that are not the rest of a bag.
 DAMAGE = (McapError, ValueError, struct.error, zstandard.ZstdError, MemoryError, EOFError, OSError)
+
+_AHEAD = 3
+"""Records that may wait, their chunks being decompressed, while one is read."""
+
+_Record = tuple[int, int, int]
+"""Opcode, begin and length of the content."""
 
 Wanted = Callable[[str], bool]
 """Whether a topic's messages are wanted."""
@@ -52,6 +60,13 @@ class _FileBytes:
         self._file = file
         self.size = os.fstat(file.fileno()).st_size
         self._start, self._window = 0, b""
+
+    def read(self, at: int, length: int) -> bytes:
+        """Past the window, from any thread."""
+        data = os.pread(self._file.fileno(), length, at)
+        if len(data) < length:
+            raise EOFError("it ends early")
+        return data
 
     def get(self, at: int, length: int) -> bytes:
         begin = at - self._start
@@ -118,7 +133,7 @@ class McapFile:
             if source.size < len(MAGIC) or source.get(0, len(MAGIC)) != MAGIC:
                 self.problem = "it is empty" if not source.size else "it is no MCAP file"
                 return
-            yield from self._records(source, len(MAGIC), source.size, wanted)
+            yield from self._file(source, wanted)
         except DAMAGE as error:
             self.problem = str(error) or self.problem
 
@@ -146,24 +161,74 @@ class McapFile:
             return 0
         return int(struct.unpack("<Q", end[:8])[0]) if end.endswith(MAGIC) else 0
 
-    def _records(
-        self, source: _Bytes, at: int, end: int, wanted: Wanted | None
+    def _file(self, source: _FileBytes, wanted: Wanted | None) -> Iterator[BagMessage]:
+        """The messages of the whole file; chunks are decompressed ahead of their reading."""
+        with ThreadPoolExecutor(1) as pool:
+            for record, chunk in self._ahead(source, pool):
+                self.position = record[1]
+                yield from self._record(source, record, chunk, wanted)
+                if self.whole:
+                    return
+
+    def _ahead(
+        self, source: _FileBytes, pool: ThreadPoolExecutor
+    ) -> Iterator[tuple[_Record, Future[bytes] | None]]:
+        """Records with their chunks' contents on the way; damage is raised where it lies."""
+        waiting: deque[tuple[_Record, Future[bytes] | None]] = deque()
+        damage: Exception | None = None
+        try:
+            for opcode, start, length in _walk(source, len(MAGIC), source.size):
+                chunk = None
+                if opcode == Opcode.CHUNK and not self._check:
+                    found = _chunk(source, start, length)
+                    chunk = pool.submit(_unpack, source.read, found) if found.compression else None
+                waiting.append(((opcode, start, length), chunk))
+                if len(waiting) > _AHEAD:
+                    yield waiting.popleft()
+        except DAMAGE as error:
+            damage = error
+        yield from waiting
+        if damage is not None:
+            raise damage
+
+    def _record(
+        self,
+        source: _Bytes,
+        record: _Record,
+        chunk: Future[bytes] | None,
+        wanted: Wanted | None,
     ) -> Iterator[BagMessage]:
-        for opcode, start, length in _walk(source, at, end):
-            if isinstance(source, _FileBytes):
-                self.position = start
-            if opcode == Opcode.MESSAGE:
-                message = self._message(source, start, length, wanted)
-                self.count += 1
-                if message is not None:
-                    yield message
-            elif opcode == Opcode.CHUNK:
-                yield from self._chunk(source, start, length, wanted)
-            elif opcode == Opcode.DATA_END:
-                self.whole, self.position = True, end
-                return
-            else:
-                self._define(opcode, source, start, length)
+        opcode, start, length = record
+        if opcode == Opcode.MESSAGE:
+            message = self._message(source, start, length, wanted)
+            self.count += 1
+            if message is not None:
+                yield message
+        elif opcode == Opcode.CHUNK:
+            yield from self._within(source, start, length, chunk, wanted)
+        elif opcode == Opcode.DATA_END:
+            self.whole = True
+        else:
+            self._define(opcode, source, start, length)
+
+    def _within(
+        self,
+        source: _Bytes,
+        start: int,
+        length: int,
+        chunk: Future[bytes] | None,
+        wanted: Wanted | None,
+    ) -> Iterator[BagMessage]:
+        """The messages of one chunk."""
+        found = _chunk(source, start, length)
+        inner: _Bytes = source
+        at, end = found.at, found.at + found.length
+        if chunk is not None or self._check:
+            data = chunk.result() if chunk is not None else _unpack(source.get, found)
+            inner, at, end = _ChunkBytes(data), 0, len(data)
+        # One that was cut off and is read in place gives its whole messages.
+        for record in _walk(inner, at, end):
+            yield from self._record(inner, record, None, wanted)
 
     def _message(
         self, source: _Bytes, start: int, length: int, wanted: Wanted | None
@@ -177,22 +242,6 @@ class McapFile:
             return None
         stored = source.stored(start + _MESSAGE.size, length - _MESSAGE.size)
         return BagMessage(*self._channels[channel], stamp, stored)
-
-    def _chunk(
-        self, source: _Bytes, start: int, length: int, wanted: Wanted | None
-    ) -> Iterator[BagMessage]:
-        _, _, size, crc, letters = _CHUNK.unpack(source.get(start, _CHUNK.size))
-        at = start + _CHUNK.size
-        compression = bytes(source.get(at, letters)).decode()
-        at += letters + 8
-        if not compression and not self._check:
-            # One that was cut off ends where the file does, and gives its whole messages.
-            yield from self._records(source, at, start + length, wanted)
-            return
-        data = _decompress(bytes(source.get(at, start + length - at)), compression, size)
-        if crc and zlib.crc32(data) != crc:
-            raise ValueError("a chunk differs from its checksum")
-        yield from self._records(_ChunkBytes(data), 0, len(data), wanted)
 
     def _define(self, opcode: int, source: _Bytes, start: int, length: int) -> None:
         """Takes a schema or a channel; other records say nothing of messages."""
@@ -209,11 +258,37 @@ class McapFile:
         self._channels[channel.id] = (channel.topic, found.name if found else "", type_hash)
 
 
-def _walk(source: _Bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+class _Chunk(NamedTuple):
+    """Where a chunk's content lies, and how."""
+
+    at: int
+    length: int
+    compression: str
+    size: int
+    crc: int
+
+
+def _chunk(source: _Bytes, start: int, length: int) -> _Chunk:
+    _, _, size, crc, letters = _CHUNK.unpack(source.get(start, _CHUNK.size))
+    at = start + _CHUNK.size
+    compression = bytes(source.get(at, letters)).decode()
+    at += letters + 8  # the length of the content, which is what is left of the record
+    return _Chunk(at, start + length - at, compression, size, crc)
+
+
+def _unpack(read: Callable[[int, int], bytes | memoryview], chunk: _Chunk) -> bytes:
+    """A chunk's content, compared with its checksum."""
+    data = _decompress(bytes(read(chunk.at, chunk.length)), chunk.compression, chunk.size)
+    if chunk.crc and zlib.crc32(data) != chunk.crc:
+        raise ValueError("a chunk differs from its checksum")
+    return data
+
+
+def _walk(source: _Bytes, at: int, end: int) -> Iterator[_Record]:
     """Opcode, begin and length of the content of each record."""
     while at < end:
-        opcode, length = _RECORD.unpack(source.get(at, _RECORD.size))
-        at += _RECORD.size
+        opcode, length = _HEADER.unpack(source.get(at, _HEADER.size))
+        at += _HEADER.size
         if not opcode:
             raise ValueError("a record makes no sense")
         # A chunk that was cut off is still worth opening.
