@@ -6,6 +6,7 @@ the reading, so that a frame that no tick uses costs next to nothing.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor, Future
@@ -118,8 +119,6 @@ class BagTicks:
         self._events_due: list[tuple[int, Event]] = []
         self._reset_due = False
 
-    # -- ticks
-
     def read(self) -> Iterator[Tick]:
         """The bag's ticks, in order.
 
@@ -187,7 +186,8 @@ class BagTicks:
             else:
                 samples[name] = sample
         if not samples and not self._contract.terms.ticks:
-            self._skip_pause(tick)
+            self.counts.pauses += 1
+            self._skip_pause()
             return None
         command = self._streams.commands.fresh(tick)
         if command is None:
@@ -196,6 +196,7 @@ class BagTicks:
         stamp = tick if self._contract.terms.ticks else newest
         if not reason and stamp <= self._last:
             reason = "nothing new since the tick before"
+            self._skip_pause()
         if reason or command is None:
             self.counts.dropped[reason] += 1
             return None
@@ -210,13 +211,12 @@ class BagTicks:
             return f"{stream.name}: nothing yet"
         return f"{stream.name}: nothing newer than {stream.max_age / SECOND:g} s"
 
-    def _skip_pause(self, tick: int) -> None:
+    def _skip_pause(self) -> None:
         """Goes on with the clock where something is measured again."""
         if self._following is not None and self._start is not None:
             period = SECOND / self._contract.terms.control_rate
-            ticks = int((self._following - self._start) / period)
+            ticks = math.ceil((self._following - self._start) / period)
             self._number = max(self._number, ticks)
-        self.counts.pauses += 1
 
     def _unread(
         self, tick: int, stamp: int, samples: Mapping[str, Sample[BagMessage]], command: Any

@@ -122,7 +122,10 @@ def _convert_bag(
 def _why_nothing(counts: TickCounts) -> str:
     if not counts.dropped:
         return "no tick was dropped" if counts.kept else "it holds no measurement"
-    return ", ".join(f"{count} x {reason}" for reason, count in counts.dropped.most_common(4))
+    reasons = ", ".join(f"{count} x {reason}" for reason, count in counts.dropped.most_common(4))
+    late = any("nothing" in reason for reason in counts.dropped)
+    hint = " (if the streams' clocks differ, use 'stamp: receive' for them)" if late else ""
+    return reasons + hint
 
 
 def main(args: Sequence[str] | None = None) -> None:

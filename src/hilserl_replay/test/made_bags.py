@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import yaml
 from mcap.writer import CompressionType
@@ -16,7 +17,7 @@ from mcap.writer import Writer as McapWriter
 from rclpy.serialization import serialize_message
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
 from rosbags.rosbag2 import Writer as RosbagsWriter
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from hilserl_core.stamps import ns_to_stamp
 from hilserl_description import koch
@@ -194,3 +195,27 @@ def koch_contract(path: Path, **changes: Any) -> Path:
         content[key] = merged
     path.write_text(yaml.safe_dump({k: v for k, v in content.items() if v is not None}))
     return path
+
+
+def encoded(message: Image, encoding: str) -> Any:
+    """The same picture in another encoding; a grey one, so that every encoding holds it."""
+    rgb = np.frombuffer(message.data, np.uint8).reshape(30, 40, 3)
+    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    rgb = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+    if encoding in ("jpeg", "png"):
+        other = CompressedImage(format=encoding)
+        other.data = array("B", cv2.imencode(f".{encoding}", rgb)[1].tobytes())
+    else:
+        codes = {"rgb8": None, "bgr8": cv2.COLOR_RGB2BGR, "rgba8": cv2.COLOR_RGB2RGBA}
+        if encoding == "mono8":
+            pixels = grey[:, :, None]
+        elif encoding == "yuv422":  # U Y V Y: luma in the range of video, no colour
+            luma = np.round(16 + grey.astype(float) * 219 / 255)
+            pixels = np.stack([np.full_like(grey, 128), luma.astype(np.uint8)], axis=-1)
+        else:
+            code = codes[encoding]
+            pixels = rgb if code is None else cv2.cvtColor(rgb, code)
+        other = Image(height=30, width=40, encoding=encoding, step=40 * pixels.shape[2])
+        other.data = array("B", pixels.tobytes())
+    other.header = message.header
+    return other

@@ -1,14 +1,11 @@
-"""Bags of other programs become runs; what cannot is named, and everything stays as it was."""
+"""Bags of other programs become runs of the episodes that they hold."""
 
 from __future__ import annotations
 
 import shutil
-from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from made_bags import (
@@ -17,14 +14,15 @@ from made_bags import (
     Recorded,
     by_mcap,
     by_rosbags,
-    cut,
-    joint_state,
+    encoded,
     koch_contract,
     koch_messages,
     recorded,
 )
 from mcap.writer import CompressionType
-from sensor_msgs.msg import CompressedImage, Image
+from rclpy.serialization import deserialize_message
+from run_convert import Program
+from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Bool, Float64MultiArray
 
 from hilserl_core.messages import ns_to_stamp
@@ -32,56 +30,12 @@ from hilserl_core.region import Region, policy_image
 from hilserl_core.step import Episode, Event, Outcome, Phase, Source
 from hilserl_description import koch
 from hilserl_msgs.msg import OperatorEvent
-from hilserl_replay import convert, inspect
+from hilserl_replay import inspect
 from hilserl_replay.bag_metadata import read_notes
-from hilserl_replay.bags import episode_folder, read_episodes
+from hilserl_replay.bags import episode_folder
 
 MESSAGES = koch_messages()
 Bag = Path
-
-
-class Converted:
-    """What the program said and wrote."""
-
-    def __init__(self, code: int, text: str, output: Path) -> None:
-        self.code, self.text, self.output = code, " ".join(text.split()), output
-
-    @property
-    def episodes(self) -> list[Episode]:
-        return list(read_episodes(self.output))
-
-
-@pytest.fixture
-def program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Converted]:
-    """Runs ``convert``; a failure must leave nothing, and bags always as they were."""
-
-    def run(*bags: Path, contract: Path | None = None, words: Iterable[str] = ()) -> Converted:
-        output = tmp_path / "runs" / "made"
-        output.parent.mkdir(exist_ok=True)
-        contract = contract or koch_contract(tmp_path / "contract.yaml")
-        files = [f for bag in bags for f in ([bag] if bag.is_file() else sorted(bag.rglob("*")))]
-        before = [f.read_bytes() for f in files]
-        line = [*map(str, bags), "--contract", str(contract), "--output", str(output), *words]
-        try:
-            convert.main(line)
-            code = 0
-        except SystemExit as ending:
-            code = int(ending.code or 0)
-        said = capsys.readouterr()
-        assert [f.read_bytes() for f in files] == before
-        if code:
-            assert list(output.parent.iterdir()) == []
-            assert said.err.startswith("error: ")
-            assert said.err.count("\n") == 1
-        else:
-            assert [path.name for path in output.parent.iterdir()] == ["made"]
-        return Converted(code, said.out + said.err, output)
-
-    return run
-
-
-def first_pixels(episode: Episode, camera: int = 0) -> list[int]:
-    return [int(step.observation.images[camera][0, 0, 0]) for step in episode.steps]
 
 
 # -- what it makes of a bag
@@ -89,7 +43,7 @@ def first_pixels(episode: Episode, camera: int = 0) -> list[int]:
 
 @pytest.mark.parametrize("writer", ["rosbags", "rosbags sqlite3", "mcap"])
 def test_a_bag_of_another_program_becomes_a_demonstration(
-    tmp_path: Path, program: Callable[..., Converted], writer: str
+    tmp_path: Path, program: Program, writer: str
 ) -> None:
     if writer == "mcap":
         bag = by_mcap(tmp_path / "bag.mcap", MESSAGES, CompressionType.ZSTD)
@@ -116,7 +70,7 @@ def test_a_bag_of_another_program_becomes_a_demonstration(
 
 
 def test_the_run_is_one_that_the_others_take(
-    tmp_path: Path, program: Callable[..., Converted], capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, program: Program, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from hilserl_replay.report import write_report
 
@@ -130,14 +84,12 @@ def test_the_run_is_one_that_the_others_take(
 
 
 def test_steps_hold_the_latest_frame_cropped_from_the_raw_image(
-    tmp_path: Path, program: Callable[..., Converted]
+    tmp_path: Path, program: Program
 ) -> None:
     bag = by_rosbags(tmp_path / "bag", MESSAGES)
     region = {"front": {"topic": "camera/front/image_raw", "region": [4, 2, 20, 20]}}
     (episode,) = program(bag, contract=koch_contract(tmp_path / "c.yaml", cameras=region)).episodes
     frames = {m.stamp - 20 * MS: m for m in MESSAGES if m.topic == "/camera/front/image_raw"}
-    from rclpy.serialization import deserialize_message
-
     for k, step in enumerate(episode.steps):
         latest = max(stamp for stamp in frames if stamp <= START + k * 100 * MS)
         message = deserialize_message(frames[latest].data, Image)
@@ -146,33 +98,9 @@ def test_steps_hold_the_latest_frame_cropped_from_the_raw_image(
         np.testing.assert_array_equal(step.observation.images[0], expected)
 
 
-def encoded(message: Image, encoding: str) -> Any:
-    """The same picture in another encoding; a grey one, so that every encoding holds it."""
-    rgb = np.frombuffer(message.data, np.uint8).reshape(30, 40, 3)
-    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
-    rgb = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
-    if encoding in ("jpeg", "png"):
-        other = CompressedImage(format=encoding)
-        other.data = array("B", cv2.imencode(f".{encoding}", rgb)[1].tobytes())
-    else:
-        codes = {"rgb8": None, "bgr8": cv2.COLOR_RGB2BGR, "rgba8": cv2.COLOR_RGB2RGBA}
-        if encoding == "mono8":
-            pixels = grey[:, :, None]
-        elif encoding == "yuv422":  # U Y V Y: luma in the range of video, no colour
-            luma = np.round(16 + grey.astype(float) * 219 / 255)
-            pixels = np.stack([np.full_like(grey, 128), luma.astype(np.uint8)], axis=-1)
-        else:
-            code = codes[encoding]
-            pixels = rgb if code is None else cv2.cvtColor(rgb, code)
-        other = Image(height=30, width=40, encoding=encoding, step=40 * pixels.shape[2])
-        other.data = array("B", pixels.tobytes())
-    other.header = message.header
-    return other
-
-
 @pytest.mark.parametrize("encoding", ["bgr8", "mono8", "rgba8", "yuv422", "png", "jpeg"])
 def test_every_encoding_gives_the_same_picture(
-    tmp_path: Path, program: Callable[..., Converted], encoding: str
+    tmp_path: Path, program: Program, encoding: str
 ) -> None:
     episodes = []
     for name in ("rgb8", encoding):
@@ -187,7 +115,7 @@ def test_every_encoding_gives_the_same_picture(
 
 
 def test_actions_are_what_the_leader_moved_and_the_gripper_chose(
-    tmp_path: Path, program: Callable[..., Converted]
+    tmp_path: Path, program: Program
 ) -> None:
     bag = by_rosbags(tmp_path / "bag", MESSAGES)
     contract = koch_contract(tmp_path / "c.yaml", action_space="joint_delta")
@@ -212,9 +140,6 @@ def contract_slice(episode: Episode, name: str) -> int:
 
 def as_commands(messages: Iterable[Recorded]) -> list[Recorded]:
     """The leader's poses as a controller's commands, joints the other way round."""
-    from rclpy.serialization import deserialize_message
-    from sensor_msgs.msg import JointState
-
     result = []
     for message in messages:
         if message.topic == "/leader/joint_states":
@@ -225,9 +150,7 @@ def as_commands(messages: Iterable[Recorded]) -> list[Recorded]:
     return result
 
 
-def test_commands_give_the_actions_that_the_leader_gives(
-    tmp_path: Path, program: Callable[..., Converted]
-) -> None:
+def test_commands_give_the_actions_that_the_leader_gives(tmp_path: Path, program: Program) -> None:
     by_leader = program(by_rosbags(tmp_path / "leader", MESSAGES))
     (expected,) = by_leader.episodes
     shutil.rmtree(by_leader.output)
@@ -240,9 +163,7 @@ def test_commands_give_the_actions_that_the_leader_gives(
         np.testing.assert_array_equal(a.observation.state, b.observation.state)
 
 
-def test_how_long_messages_took_to_arrive_changes_nothing(
-    tmp_path: Path, program: Callable[..., Converted]
-) -> None:
+def test_how_long_messages_took_to_arrive_changes_nothing(tmp_path: Path, program: Program) -> None:
     first = program(by_rosbags(tmp_path / "quick", MESSAGES))
     (expected,) = first.episodes
     shutil.rmtree(first.output)
@@ -261,9 +182,7 @@ def test_how_long_messages_took_to_arrive_changes_nothing(
         np.testing.assert_array_equal(a.action, b.action)
 
 
-def test_receive_stamps_count_where_they_are_asked_for(
-    tmp_path: Path, program: Callable[..., Converted]
-) -> None:
+def test_receive_stamps_count_where_they_are_asked_for(tmp_path: Path, program: Program) -> None:
     bag = by_rosbags(tmp_path / "bag", MESSAGES)
     camera = {"topic": "camera/front/image_raw", "stamp": "receive", "max_age": 0.1}
     contract = koch_contract(tmp_path / "c.yaml", cameras={"front": camera})
@@ -277,9 +196,7 @@ def test_receive_stamps_count_where_they_are_asked_for(
 # -- episodes
 
 
-def test_gaps_events_and_a_topic_end_episodes(
-    tmp_path: Path, program: Callable[..., Converted]
-) -> None:
+def test_gaps_events_and_a_topic_end_episodes(tmp_path: Path, program: Program) -> None:
     begin = START + 20_000 * MS
     event = OperatorEvent(event=int(Event.FAILURE))
     event.header.stamp = ns_to_stamp(begin + 1_450 * MS)
@@ -302,9 +219,7 @@ def test_gaps_events_and_a_topic_end_episodes(
     assert "1 │ pauses, in which nothing was measured" in made.text
 
 
-def test_a_topic_says_when_an_episode_is_under_way(
-    tmp_path: Path, program: Callable[..., Converted]
-) -> None:
+def test_a_topic_says_when_an_episode_is_under_way(tmp_path: Path, program: Program) -> None:
     flags = [
         recorded("/recording", Bool(data=on), START + at * MS)
         for at, on in ((450, True), (1450, False), (2050, True), (2150, False), (2250, True))
@@ -321,176 +236,16 @@ def test_a_topic_says_when_an_episode_is_under_way(
     assert [e.steps[0].episode for e in made.episodes] == [0, 1]
 
 
-def test_an_episode_that_takes_too_long_times_out(
-    tmp_path: Path, program: Callable[..., Converted]
-) -> None:
+def test_an_episode_that_takes_too_long_times_out(tmp_path: Path, program: Program) -> None:
     bag = by_rosbags(tmp_path / "bag", MESSAGES)
     contract = koch_contract(tmp_path / "c.yaml", episodes={"max_seconds": 1.0})
     outcomes = [(e.outcome, e.transitions) for e in program(bag, contract=contract).episodes]
     assert outcomes[0] == (Outcome.TIMEOUT, 10)
 
 
-def test_two_bags_become_one_run(tmp_path: Path, program: Callable[..., Converted]) -> None:
+def test_two_bags_become_one_run(tmp_path: Path, program: Program) -> None:
     bags = [by_rosbags(tmp_path / "a", MESSAGES), by_mcap(tmp_path / "b.mcap", MESSAGES)]
     made = program(*bags, words=["--source", "HUMAN", "--phase", "TRAIN"])
     assert [e.steps[0].episode for e in made.episodes] == [0, 1]
     assert all(e.count(Source.HUMAN) == 29 for e in made.episodes)
     assert all(step.phase == Phase.TRAIN for e in made.episodes for step in e.steps)
-
-
-# -- what is missing or broken
-
-
-def test_a_stream_that_stops_drops_its_ticks_and_never_repeats_old_frames(
-    tmp_path: Path, program: Callable[..., Converted]
-) -> None:
-    silent = range(START + 1_000 * MS, START + 2_500 * MS)
-    messages = [
-        m for m in MESSAGES if not (m.topic == "/camera/wrist/image_raw" and m.stamp in silent)
-    ]
-    made = program(by_rosbags(tmp_path / "bag", messages))
-    assert made.code == 0
-    assert "ticks dropped: /camera/wrist/image_raw: nothing newer than 0.1 s" in made.text
-    before, after = made.episodes
-    assert before.steps[-1].observation.stamp <= silent[0] + 100 * MS
-    assert after.steps[0].observation.stamp >= silent[-1] - 20 * MS
-
-
-@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
-def test_a_bag_cut_off_converts_up_to_there(
-    tmp_path: Path, program: Callable[..., Converted], storage: str
-) -> None:
-    bag = by_rosbags(tmp_path / "bag", MESSAGES, storage)
-    cut(bag, 1000)
-    made = program(bag)
-    assert made.code == 0
-    (episode,) = made.episodes
-    assert len(episode.steps) >= 29
-    shutil.rmtree(made.output)
-    cut(bag, 200_000)
-    made = program(bag)
-    assert made.code == 0
-    assert "cut off:" in made.text
-    assert 10 < len(made.episodes[0].steps) < 29
-
-
-def one_bad(topic: str, change: Callable[[Any], Any], kind: type[Any]) -> list[Recorded]:
-    """The messages with every one of a topic changed."""
-    from rclpy.serialization import deserialize_message
-
-    return [
-        recorded(m.topic, change(deserialize_message(m.data, kind)), m.stamp)
-        if m.topic == topic
-        else m
-        for m in MESSAGES
-    ]
-
-
-def without_stamp(message: Any) -> Any:
-    message.header.stamp = ns_to_stamp(0)
-    return message
-
-
-def odd(message: Any) -> Any:
-    message.encoding = "32FC1"
-    return message
-
-
-OTHERS = ["a", "b", "c", "d", "e", "f"]
-BROKEN: dict[str, tuple[list[Recorded], str]] = {
-    "foreign": (
-        [recorded("/chatter", joint_state(OTHERS, range(6), START), START)],
-        "bag: has no topic .* which the contract names for .*it has /chatter",
-    ),
-    "a topic is missing": (
-        [m for m in MESSAGES if m.topic != "/servo_states"],
-        "bag: has no topic /servo_states, which the contract names for servo_states",
-    ),
-    "another type": (
-        [
-            Recorded("/servo_states", "sensor_msgs/msg/JointState", m.stamp, m.data)
-            if m.topic == "/joint_states"
-            else m
-            for m in MESSAGES
-            if m.topic != "/servo_states"
-        ]
-        + [m for m in MESSAGES if m.topic == "/joint_states"],
-        "topic /servo_states is of type sensor_msgs/msg/JointState, and servo_states needs",
-    ),
-    "another robot": (
-        koch_messages(1.0, names=OTHERS),
-        "gives no tick: .*/joint_states: it has joints a, b, c, d, e, f and lacks shoulder_pan",
-    ),
-    "stamps of zero": (
-        one_bad("/camera/front/image_raw", without_stamp, Image),
-        "/camera/front/image_raw has messages with a stamp of 0: use 'stamp: receive'",
-    ),
-    "a clock set back": (
-        [*koch_messages(1.0), *koch_messages(1.0, begin=START - 5_000 * MS)],
-        r"/joint_states: its stamps go back by \d\.\d+ s.*stamp: receive",
-    ),
-    "another image size": (
-        [*koch_messages(1.0), *koch_messages(1.0, begin=START + 1_000 * MS, size=(20, 15))],
-        "its images change from 40 x 30 to 20 x 15 at stamp",
-    ),
-    "an encoding unknown here": (
-        one_bad("/camera/front/image_raw", odd, Image),
-        "gives no tick: 30 x /camera/front/image_raw: an image's encoding is '32FC1'",
-    ),
-    "too short": (MESSAGES[:8], "no episode: .*shorter than 2 steps"),
-}
-
-
-@pytest.mark.parametrize("what", BROKEN)
-def test_a_bag_that_does_not_fit_is_named_and_nothing_is_written(
-    tmp_path: Path, program: Callable[..., Converted], what: str
-) -> None:
-    messages, words = BROKEN[what]
-    made = program(by_rosbags(tmp_path / "bag", messages))
-    assert made.code == 1
-    import re
-
-    assert re.search(words, made.text), made.text
-    assert "Traceback" not in made.text
-
-
-def test_the_second_of_two_robots_fails_both(
-    tmp_path: Path, program: Callable[..., Converted]
-) -> None:
-    mine = by_rosbags(tmp_path / "mine", MESSAGES)
-    other = by_rosbags(tmp_path / "other", koch_messages(1.0, names=OTHERS))
-    made = program(mine, other)
-    assert made.code == 1
-    assert "other: gives no tick" in made.text
-
-
-def test_a_frame_that_is_damaged_costs_its_tick_alone(
-    tmp_path: Path, program: Callable[..., Converted]
-) -> None:
-    from rclpy.serialization import deserialize_message
-
-    messages = koch_messages(2.0, image=lambda m: encoded(m, "jpeg"))
-    frames = [i for i, m in enumerate(messages) if m.topic == "/camera/front/image_raw"]
-    at = frames[30]  # a tick's
-    broken = deserialize_message(messages[at].data, CompressedImage)
-    broken.data = broken.data[: len(broken.data) // 2]
-    messages[at] = recorded(messages[at].topic, broken, messages[at].stamp)
-    made = program(by_rosbags(tmp_path / "bag", messages))
-    assert made.code == 0
-    (episode,) = made.episodes
-    assert len(episode.steps) == 19
-    assert "1 │ ticks dropped: /camera/front/image_raw: a compressed image" in made.text
-
-
-def test_an_empty_file_and_a_taken_output_are_refused(
-    tmp_path: Path, program: Callable[..., Converted]
-) -> None:
-    empty = tmp_path / "bag.mcap"
-    empty.touch()
-    made = program(empty)
-    assert (made.code, "bag.mcap: holds no topic: it is empty" in made.text) == (1, True)
-    output = tmp_path / "runs" / "made"
-    output.mkdir()
-    with pytest.raises(SystemExit):
-        convert.main([str(empty), "--output", str(output)])
-    assert list(output.iterdir()) == []
