@@ -40,7 +40,7 @@ def by_name(
             f"{', '.join(missing)}: it is of another robot, or its joints have other names"
         )
     if array.size != len(found):
-        raise UserError(f"it has {array.size} of {what} for {len(found)} joints")
+        raise UserError(f"it has {array.size} values of {what} for {len(found)} joints")
     return array[[found.index(name) for name in names]]
 
 

@@ -96,8 +96,11 @@ class FileReader:
         """
         self.path = path
         self.problems: list[str] = []
-        self._files = _files(path)
-        self._sizes = [file.stat().st_size for file in self._files]
+        try:
+            self._files = _files(path)
+            self._sizes = [file.stat().st_size for file in self._files]
+        except OSError as error:
+            raise BagError(f"{path}: cannot be read: {error.strerror or error}") from None
         self._done = 0
         self._current: McapFile | SqliteFile | None = None
         self._share = 1.0  # bytes of the file in the bag for each of the file that is read
@@ -145,8 +148,14 @@ class _Unpacked:
         plain = Path(self._folder.name, self._file.stem)
         # What came out before any damage is read; its end tells of it.
         ignored = contextlib.suppress(zstandard.ZstdError)
-        with self._file.open("rb") as source, plain.open("wb") as target, ignored:
-            zstandard.ZstdDecompressor().copy_stream(source, target)
+        try:
+            with self._file.open("rb") as source, plain.open("wb") as target, ignored:
+                zstandard.ZstdDecompressor().copy_stream(source, target)
+        except OSError as error:
+            raise BagError(
+                f"{self._file}: cannot be unpacked into {self._folder.name}: "
+                f"{error.strerror or error}: make room, or set TMPDIR"
+            ) from None
         return plain
 
     def __exit__(self, *_: object) -> None:

@@ -168,12 +168,10 @@ def _repair(folder: Path) -> list[FileRecord]:
     result = []
     for path in _mcap_files(folder):
         scan, file = McapFile(path), FileRecord(path.name)
-        messages = []
         for message in scan.messages():
             file.add(message.topic, message.type, message.type_hash, message.stamp)
-            messages.append(message)
         if not scan.whole:
-            _rewrite(path, messages)
+            _rewrite(path)
         if file.count:
             result.append(file)
         else:
@@ -181,13 +179,13 @@ def _repair(folder: Path) -> list[FileRecord]:
     return result
 
 
-def _rewrite(path: Path, messages: list[BagMessage]) -> None:
-    """Replaces a file that was cut off by one that ends in order."""
+def _rewrite(path: Path) -> None:
+    """Replaces a file that was cut off by one that has its whole messages and ends in order."""
     aside = path.with_name(path.name + ".partial")
     file, channels = FileRecord(path.name), {}
     with aside.open("wb") as stream:
         writer = _start(stream)
-        for message in messages:
+        for message in McapFile(path).messages():
             if message.topic not in channels:
                 definition = message_definition(message.type)
                 channels[message.topic] = _register(

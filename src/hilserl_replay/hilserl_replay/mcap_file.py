@@ -7,6 +7,7 @@ second.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import struct
@@ -139,27 +140,23 @@ class McapFile:
 
     def topics(self) -> dict[str, str]:
         """Types by topic, from the file's summary, or else from reading all of it."""
-        at = self._summary()
-        if at:
-            source = _FileBytes(self.path.open("rb"))
-            for opcode, start, length in _walk(source, at, source.size):
-                if opcode == Opcode.FOOTER:
-                    break
-                self._define(opcode, source, start, length)
+        with contextlib.suppress(*DAMAGE):
+            self._read_summary()
         if not self._channels:
             for _ in self.messages(lambda _: False):
                 pass
         return {topic: kind for topic, kind, _ in self._channels.values()}
 
-    def _summary(self) -> int:
-        """Where the file's summary begins; 0 where it has none."""
-        try:
-            with self.path.open("rb") as file:
-                file.seek(-(20 + len(MAGIC)), os.SEEK_END)
-                end = file.read()
-        except OSError:
-            return 0
-        return int(struct.unpack("<Q", end[:8])[0]) if end.endswith(MAGIC) else 0
+    def _read_summary(self) -> None:
+        """Takes the channels that the file's summary names, where it has one."""
+        with self.path.open("rb") as file:
+            source = _FileBytes(file)
+            end = source.size - len(MAGIC)
+            (at,) = struct.unpack("<Q", source.get(end - 20, 8))
+            if not at or source.get(end, len(MAGIC)) != MAGIC:
+                return
+            for opcode, start, length in _walk(source, at, end):
+                self._define(opcode, source, start, length)
 
     def _file(self, source: _FileBytes, wanted: Wanted | None) -> Iterator[BagMessage]:
         """The messages of the whole file; chunks are decompressed ahead of their reading."""
