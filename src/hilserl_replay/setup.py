@@ -6,7 +6,7 @@ setup(
     name=package_name,
     version="0.1.0",
     packages=find_packages(exclude=["test"]),
-    package_data={package_name: ["py.typed", "*.css"]},
+    package_data={package_name: ["py.typed", "*.css", "contracts/*.yaml"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
@@ -21,6 +21,7 @@ setup(
     entry_points={
         "console_scripts": [
             "recorder_node = hilserl_replay.recorder_node:main",
+            "convert = hilserl_replay.convert:main",
             "inspect = hilserl_replay.inspect:main",
             "report = hilserl_replay.report:main",
         ],

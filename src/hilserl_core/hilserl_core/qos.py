@@ -11,6 +11,11 @@ SENSOR = QoSProfile(
 )
 """Measurements: the newest counts, a lost one is followed by another."""
 
+EVERYTHING = QoSProfile(
+    reliability=ReliabilityPolicy.BEST_EFFORT, history=HistoryPolicy.KEEP_LAST, depth=500
+)
+"""Measurements, for whoever keeps all of them: no burst may push an older one out."""
+
 RELIABLE = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE, history=HistoryPolicy.KEEP_LAST, depth=50
 )

@@ -13,6 +13,12 @@ from hilserl_description.kinematics import ForwardKinematics, InverseKinematics
 # wind up, and the operator would have to unwind it before the arm answers.
 _MAX_LEAD = 0.01
 
+_GRIPPER_BAND = 0.2
+"""Share of the gripper's way, around its middle, in which it counts as what it was."""
+
+_CLIPPED = 0.05
+"""Share of an action's range beyond 1 that is taken for rounding, of motion or of kinematics."""
+
 
 class ActionMapping:
     """Turns a sequence of actions into joint commands.
@@ -90,6 +96,52 @@ class ActionMapping:
             return self._command.copy()
         self._target = target
         return command
+
+
+class ActionReader:
+    """The way back: actions out of the joint commands that something else gave an arm.
+
+    The gripper of an action is a choice: the angle commanded counts as the setpoint whose half
+    of the way it is in, and stays that until it is well into the other half.
+    """
+
+    def __init__(self, spec: ActionSpec) -> None:
+        self._spec = spec
+        self._scale = np.array(spec.scale[: spec.arm_dim])
+        self._forward = ForwardKinematics()
+        self._gripper: float | None = None
+
+    def settled(self, command: ArrayLike) -> NDArray[np.float64]:
+        """A command (6,) rad with the gripper at one of its setpoints; call it in their order."""
+        result = np.array(command, np.float64)
+        if not self._spec.gripper:
+            return result
+        closing = koch.GRIPPER_CLOSED - koch.GRIPPER_OPENED
+        share = (result[koch.GRIPPER] - koch.GRIPPER_OPENED) / closing  # 0 opened, 1 closed
+        if self._gripper is None or abs(share - 0.5) > _GRIPPER_BAND / 2:
+            self._gripper = koch.GRIPPER_CLOSED if share > 0.5 else koch.GRIPPER_OPENED
+        result[koch.GRIPPER] = self._gripper
+        return result
+
+    def action(
+        self, last: NDArray[np.float64], command: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float32], bool]:
+        """The action that leads from one settled command (6,) rad to the next.
+
+        Returns:
+            (spec.dim,) float32 in [-1, 1]; and whether the arm moved further than an action
+            can say, so that it was clipped.
+        """
+        if self._spec.kind == "ee_delta":
+            moved = self._forward.position(command) - self._forward.position(last)
+        else:
+            moved = (command - last)[: self._spec.arm_dim]
+        values = moved / self._scale
+        clipped = bool(np.abs(values).max() > 1.0 + _CLIPPED)
+        if self._spec.gripper:
+            # The angle grows as the gripper closes, and -1 closes it.
+            values = np.append(values, -np.sign(command[koch.GRIPPER] - last[koch.GRIPPER]))
+        return np.clip(values, -1.0, 1.0).astype(np.float32), clipped
 
 
 def _into_box(target: NDArray[np.float64], last: NDArray[np.float64]) -> NDArray[np.float64]:

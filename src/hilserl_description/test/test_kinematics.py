@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hilserl_core.spec import SpecError
 from hilserl_description import koch
-from hilserl_description.action_mapping import ActionMapping
+from hilserl_description.action_mapping import ActionMapping, ActionReader
 from hilserl_description.kinematics import ForwardKinematics, InverseKinematics
 
 FORWARD, INVERSE = ForwardKinematics(), InverseKinematics()
@@ -110,3 +110,42 @@ def test_a_wrong_action_is_refused_and_changes_nothing(values):
     with pytest.raises(SpecError):
         mapping.command(values)
     assert (mapping.last == last).all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(anywhere, st.sampled_from([-1.0, 0.0, 1.0])), min_size=1, max_size=12))
+def test_the_commands_of_actions_read_back_as_those_actions(actions):
+    spec = koch.action_spec()
+    mapping, reader = ActionMapping(spec), ActionReader(spec)
+    last = reader.settled(mapping.last)
+    opened = True
+    for arm, gripper in actions:
+        before = mapping.target
+        command = reader.settled(mapping.command([*arm, gripper]))
+        values, clipped = reader.action(last, command)
+        # What was executed, where the arm's reach or its box ended the motion early.
+        executed = (FORWARD.position(command) - FORWARD.position(last)) / spec.scale[:3]
+        assert values[:3] == pytest.approx(np.clip(executed, -1, 1), abs=1e-6)
+        if np.linalg.norm(mapping.target - before - np.array(arm) * spec.scale[:3]) < 1e-9:
+            assert values[:3] == pytest.approx(arm, abs=0.15)
+            assert not clipped or np.abs(executed).max() > 1.05
+        wanted = {-1.0: False, 1.0: True}.get(gripper, opened)
+        assert values[3] == (0.0 if wanted == opened else gripper)
+        last, opened = command, wanted
+
+
+def test_a_gripper_that_rests_in_the_middle_chooses_once():
+    reader = ActionReader(koch.action_spec())
+    middle = (koch.GRIPPER_OPENED + koch.GRIPPER_CLOSED) / 2
+    chosen = []
+    for angle in (koch.GRIPPER_OPENED, middle - 0.05, middle + 0.05, middle + 0.3, middle - 0.05):
+        command = np.append(koch.HOME[:5], angle)
+        chosen.append(reader.settled(command)[koch.GRIPPER])
+    assert chosen == [koch.GRIPPER_OPENED] * 3 + [koch.GRIPPER_CLOSED] * 2
+
+
+def test_motion_beyond_an_action_is_clipped_and_told():
+    reader = ActionReader(koch.action_spec("joint_delta"))
+    values, clipped = reader.action(koch.HOME, koch.HOME + np.array([0.3, 0, 0, 0, 0, 0]))
+    assert clipped
+    assert values.tolist() == [1.0, 0, 0, 0, 0, 0]

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from hilserl_core.episode_loop import Proposal
 from hilserl_core.errors import UserError
 from hilserl_core.spec import ActionSpec, ObservationSpec, run_spec_hash
 from hilserl_core.step import Observation, Phase
@@ -16,23 +15,6 @@ from hilserl_policy.weights import Policy, decode
 
 EVALUATED = "evaluated.safetensors"
 """The policy that a run ended with, in its checkpoints folder."""
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """What the policy says to an observation.
-
-    Attributes:
-        values: (dim,) float32, the action; zeros where no policy acts.
-        features: of the images: float16, little-endian; empty without an encoder.
-        encoder: hash of the encoder that made them.
-        version: of the policy.
-    """
-
-    values: NDArray[np.float32]
-    features: bytes = b""
-    encoder: str = ""
-    version: int = 0
 
 
 class Actor:

@@ -9,12 +9,14 @@ from pathlib import Path
 import numpy as np
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.service_introspection import ServiceIntrospectionState
 from rclpy.task import Future
 
 from hilserl_core import node as node_main
 from hilserl_core import qos
 from hilserl_core.assembly import ObservationAssembler
 from hilserl_core.diagnostics import Diagnostics, Health
+from hilserl_core.episode_loop import EpisodeLoop, Executed
 from hilserl_core.errors import UserError
 from hilserl_core.messages import (
     action_to_msg,
@@ -42,7 +44,6 @@ from hilserl_msgs.msg import Observation as ObservationMsg
 from hilserl_msgs.msg import Step as StepMsg
 from hilserl_msgs.srv import Reset
 from hilserl_policy.actor import EVALUATED, Actor
-from hilserl_policy.episode import EpisodeLoop, Executed
 from hilserl_policy.parameters import PolicyParameters, sampled_phases
 from hilserl_policy.progress import RunProgress
 from hilserl_policy.punctuality import Punctuality
@@ -110,6 +111,11 @@ class PolicyNode(Node):
         for device in self.parameters.devices:
             subscribe(OperatorEvent, f"teleop/{device}/event", self._on_event, qos.RELIABLE)
         self._reset_client = self.create_client(Reset, "reset")
+        # Where an episode began, and with which command, is on no other topic: who records the
+        # raw topics needs it.
+        self._reset_client.configure_introspection(
+            self.get_clock(), qos.RELIABLE, ServiceIntrospectionState.CONTENTS
+        )
         wall = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(HOUSEKEEPING, self._housekeeping, clock=wall)
         Diagnostics(self, "episodes", self._health)

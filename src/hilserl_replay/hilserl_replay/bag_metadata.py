@@ -74,16 +74,30 @@ def _information(folder: Path) -> dict[str, Any]:
         ) from None
 
 
+def listed_names(folder: Path) -> list[str]:
+    """Names of a finished bag's files, as its metadata lists them.
+
+    Raises:
+        BagError: the metadata is damaged.
+    """
+    # Early versions of rosbag2 list them relative to the folder that holds the bag's.
+    return [Path(name).name for name in _information(folder).get("relative_file_paths") or []]
+
+
+def compression(folder: Path) -> str:
+    """How a finished bag is compressed as rosbag2 does it: "file", "message", or not at all."""
+    mode = str(_information(folder).get("compression_mode") or "").lower()
+    return "" if mode == "none" else mode
+
+
 def listed_files(folder: Path) -> list[Path]:
-    """A finished bag's files, as its metadata lists them."""
-    information = _information(folder)
-    storage = information.get("storage_identifier")
-    names = [str(name) for name in information.get("relative_file_paths", [])]
+    """The files of a finished bag of ours."""
+    storage = _information(folder).get("storage_identifier")
     if storage != "mcap":
         raise BagError(
             f"{folder}: a bag in '{storage}': convert it with `ros2 bag convert` to storage mcap"
         )
-    return [folder / name for name in names]
+    return [folder / name for name in listed_names(folder)]
 
 
 def metadata(files: list[FileRecord], notes: Mapping[str, str]) -> dict[str, Any]:

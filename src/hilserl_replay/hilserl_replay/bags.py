@@ -24,9 +24,9 @@ from hilserl_core.messages import step_from_msg, step_to_msg
 from hilserl_core.run import EPISODE_DIGITS, RunDirectory
 from hilserl_core.step import Episode, Outcome, Phase, Step
 from hilserl_msgs.msg import Step as StepMsg
+from hilserl_replay.bag_message import BagMessage, damaged
 from hilserl_replay.bag_metadata import BagError, is_finished
 from hilserl_replay.mcap_bag import (
-    BagMessage,
     BagWriter,
     finish,
     has_files,
@@ -43,8 +43,9 @@ FOLDERS = (Phase.TRAIN, Phase.EVALUATE)
 
 
 def type_name(message_class: type[Any]) -> str:
-    """``package/msg/Type`` of a message class."""
-    return f"{message_class.__module__.split('.')[0]}/msg/{message_class.__name__}"
+    """``package/msg/Type`` of a message class; of a service's calls, ``package/srv/Type_Event``."""
+    package, kind = message_class.__module__.split(".")[:2]
+    return f"{package}/{kind}/{message_class.__name__}"
 
 
 def episode_folder(run_dir: Path, phase: Phase, number: int) -> Path:
@@ -270,4 +271,4 @@ def decode(message: BagMessage, message_class: type[Any], folder: Path) -> Any:
     try:
         return deserialize_message(message.data, message_class)
     except Exception as error:  # rclpy raises several kinds
-        raise BagError(f"{folder}: a message on {message.topic} is damaged: {error}") from None
+        raise damaged(message, folder, error) from None

@@ -1,4 +1,4 @@
-"""rosbag2 bags in MCAP, written and read: with ``bag_metadata``, all that knows their form.
+"""Our own bags, rosbag2's in MCAP: written, read, and repaired after a crash.
 
 A bag is a folder with one or more ``.mcap`` files and a ``metadata.yaml``, as ``ros2 bag``
 and Foxglove open it. Every message is handed to the operating system as soon as it is
@@ -9,21 +9,15 @@ off, and reads up to its last whole message; ``finish`` makes a whole bag of it.
 
 from __future__ import annotations
 
-import io
 import os
-import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import yaml
-import zstandard
-from mcap.exceptions import McapError
-from mcap.records import Channel, Chunk, DataEnd, McapRecord, Message, Schema
-from mcap.stream_reader import StreamReader, breakup_chunk
 from mcap.writer import CompressionType, Writer
 
+from hilserl_replay.bag_message import BagMessage
 from hilserl_replay.bag_metadata import (
     METADATA,
     BagError,
@@ -33,22 +27,10 @@ from hilserl_replay.bag_metadata import (
     metadata,
     write_metadata,
 )
+from hilserl_replay.mcap_file import McapFile
 from hilserl_replay.message_definitions import message_definition
 
 _LIBRARY = "hilserl"
-# What the library raises, or runs into, on bytes that are not the rest of a bag.
-_DAMAGE = (McapError, ValueError, struct.error, zstandard.ZstdError, MemoryError)
-
-
-@dataclass(frozen=True)
-class BagMessage:
-    """One message of a bag: CDR bytes, as rclpy serialises them, and when it was stamped."""
-
-    topic: str
-    type: str
-    type_hash: str
-    stamp: int
-    data: bytes
 
 
 class BagWriter:
@@ -131,10 +113,10 @@ def read_messages(folder: Path, topics: set[str] | None = None) -> Iterator[BagM
     elif not files:
         raise BagError(f"{folder}: not a rosbag2 bag in MCAP: it holds no .mcap file")
     for path in files:
-        scan = _Scan(path)
-        for message in scan.messages():
-            if topics is None or message.topic.rsplit("/", 1)[-1] in topics:
-                yield message
+        scan = McapFile(path)
+        yield from scan.messages(
+            None if topics is None else lambda topic: topic.rsplit("/", 1)[-1] in topics
+        )
         if finished and not scan.whole:
             raise BagError(
                 f"{path}: damaged after {scan.count} messages ({scan.problem}): remove "
@@ -166,59 +148,6 @@ def finish(folder: Path, notes: Mapping[str, str] | None = None) -> int:
     return sum(file.count for file in files)
 
 
-class _Scan:
-    """Reads one file in order until its end, or until it stops making sense."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.whole = False
-        self.count = 0
-        self.problem = "it ends early"
-
-    def messages(self) -> Iterator[BagMessage]:
-        try:
-            data = self.path.read_bytes()
-        except OSError as error:
-            self.problem = error.strerror or str(error)
-            return
-        schemas: dict[int, Schema] = {}
-        channels: dict[int, tuple[str, str, str]] = {}
-        for record in self._records(data):
-            if isinstance(record, Message):
-                if record.channel_id not in channels:
-                    self.problem = "a message names no channel"
-                    return
-                self.count += 1
-                yield BagMessage(*channels[record.channel_id], record.log_time, record.data)
-            elif isinstance(record, Schema):
-                schemas[record.id] = record
-            elif isinstance(record, Channel):
-                type_hash = record.metadata.get("topic_type_hash", "")
-                schema = schemas.get(record.schema_id)
-                channels[record.id] = (record.topic, schema.name if schema else "", type_hash)
-            elif isinstance(record, DataEnd):
-                self.whole = True
-                return
-
-    def _records(self, data: bytes) -> Iterator[McapRecord]:
-        """The file's records, a chunk's all or none of them."""
-        records = StreamReader(io.BytesIO(data), emit_chunks=True).records
-        while True:
-            try:
-                record = next(records)
-                within = (
-                    breakup_chunk(record, validate_crc=True)
-                    if isinstance(record, Chunk)
-                    else (record,)
-                )
-            except StopIteration:
-                return
-            except _DAMAGE as error:
-                self.problem = str(error) or self.problem
-                return
-            yield from within
-
-
 def _mcap_files(folder: Path) -> list[Path]:
     """A bag's files as they lie in its folder, oldest first."""
 
@@ -238,13 +167,11 @@ def _repair(folder: Path) -> list[FileRecord]:
     """Makes every file of a bag whole, and says what each holds; empty ones are removed."""
     result = []
     for path in _mcap_files(folder):
-        scan, file = _Scan(path), FileRecord(path.name)
-        messages = []
+        scan, file = McapFile(path), FileRecord(path.name)
         for message in scan.messages():
             file.add(message.topic, message.type, message.type_hash, message.stamp)
-            messages.append(message)
         if not scan.whole:
-            _rewrite(path, messages)
+            _rewrite(path)
         if file.count:
             result.append(file)
         else:
@@ -252,13 +179,13 @@ def _repair(folder: Path) -> list[FileRecord]:
     return result
 
 
-def _rewrite(path: Path, messages: list[BagMessage]) -> None:
-    """Replaces a file that was cut off by one that ends in order."""
+def _rewrite(path: Path) -> None:
+    """Replaces a file that was cut off by one that has its whole messages and ends in order."""
     aside = path.with_name(path.name + ".partial")
     file, channels = FileRecord(path.name), {}
     with aside.open("wb") as stream:
         writer = _start(stream)
-        for message in messages:
+        for message in McapFile(path).messages():
             if message.topic not in channels:
                 definition = message_definition(message.type)
                 channels[message.topic] = _register(

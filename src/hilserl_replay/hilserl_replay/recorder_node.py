@@ -9,20 +9,48 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import Image, JointState
+from std_msgs.msg import Float64MultiArray
 
 from hilserl_core.diagnostics import Diagnostics, Health
-from hilserl_core.messages import stamp_to_ns
+from hilserl_core.errors import UserError
+from hilserl_core.stamps import stamp_to_ns
 from hilserl_core.node import main as node_main
 from hilserl_core.parameters import parameter
-from hilserl_core.qos import LATCHED, RELIABLE, SENSOR, STEPS
+from hilserl_core.qos import EVERYTHING, LATCHED, RELIABLE, SENSOR, STEPS
 from hilserl_core.ros_parameters import declare
-from hilserl_msgs.msg import Arbitration, OperatorEvent, Step
+from hilserl_msgs.msg import (
+    Action,
+    Arbitration,
+    OperatorEvent,
+    Reward,
+    RunStatus,
+    ServoState,
+    Step,
+)
+from hilserl_msgs.srv import Reset
 from hilserl_replay.bags import type_name
+from hilserl_replay.mcap_bag import BagWriter
 from hilserl_replay.recorder import Beside, Recorder
+
+RAW_FOLDER = "raw"
+"""Of a run, for the bag of what its steps were made of."""
+
+RAW_TOPICS: dict[str, tuple[type[Any], QoSProfile]] = {
+    "joint_states": (JointState, EVERYTHING),
+    "servo_states": (ServoState, EVERYTHING),
+    "sim/object_pose": (PoseStamped, EVERYTHING),
+    "forward_position_controller/commands": (Float64MultiArray, RELIABLE),
+    "policy_action": (Action, RELIABLE),
+    "action": (Action, RELIABLE),
+    "reward": (Reward, RELIABLE),
+    "run/status": (RunStatus, LATCHED),
+    "reset/_service_event": (Reset.Event, RELIABLE),
+}
 
 LOW_DISK = 1e9  # bytes; below it the diagnostics warn
 
@@ -40,6 +68,12 @@ class RecorderParameters:
     )
     record_cameras_always: bool = parameter(
         False, "record camera images in every episode, not in evaluations only"
+    )
+    raw: bool = parameter(
+        False, "record everything that steps are made of too, into the run's folder raw"
+    )
+    raw_images: tuple[str, ...] = parameter(
+        ("camera/front/policy", "camera/wrist/policy"), "topics of images that raw records"
     )
 
 
@@ -63,6 +97,9 @@ class RecorderNode(Node):
             self._record(topic, OperatorEvent, RELIABLE, self.recorder.beside)
         for camera in filter(None, self.parameters.record_cameras):
             self._record(f"camera/{camera}/policy", Image, SENSOR, self.recorder.image)
+        self._raw: BagWriter | None = None
+        if self.parameters.raw:
+            self._raw = self._record_raw(self.recorder.run_dir / RAW_FOLDER)
         Diagnostics(self, "bags", self._health)
 
     def _record(
@@ -76,6 +113,25 @@ class RecorderNode(Node):
             take(Beside(topic, name, cdr, stamp))
 
         self.create_subscription(kind, topic, on_message, qos, raw=True)
+
+    def _record_raw(self, folder: Path) -> BagWriter:
+        """Records topics as they come, stamped with the time at which they do."""
+        bag = BagWriter(folder)
+        events = {f"teleop/{d}/event": (OperatorEvent, RELIABLE) for d in self.parameters.devices}
+        images = dict.fromkeys(filter(None, self.parameters.raw_images), (Image, EVERYTHING))
+        namespace = self.get_namespace().rstrip("/")
+        for topic, (kind, qos) in {**RAW_TOPICS, **events, **images}.items():
+
+            def write(
+                cdr: bytes, topic: str = f"{namespace}/{topic}", name: str = type_name(kind)
+            ) -> None:
+                try:
+                    bag.write(topic, name, cdr, time.time_ns())
+                except OSError as error:
+                    raise UserError(f"{folder}: cannot be written: {error.strerror}") from None
+
+            self.create_subscription(kind, topic, write, qos, raw=True)
+        return bag
 
     def _on_step(self, cdr: bytes) -> None:
         start = time.monotonic()
@@ -99,8 +155,10 @@ class RecorderNode(Node):
         return Health(message, warning=bool(free < LOW_DISK or counts.foreign), values=values)
 
     def close(self) -> None:
-        """Finishes the bag under way."""
+        """Finishes the bags under way."""
         self.recorder.close()
+        if self._raw is not None:
+            self._raw.close()
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from hilserl_core.step import Episode, Outcome, Phase
 sys.path.insert(0, str(Path(__file__).parent))
 
 from made_episodes import make_episode, write_episode
+from run_convert import Program
 
 
 @pytest.fixture
@@ -67,3 +68,8 @@ def trained_run(run_dir: Path) -> Path:
 
 def _write_lines(path: Path, lines: list[dict[str, object]]) -> None:
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.fixture
+def program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Program:
+    return Program(tmp_path, capsys)

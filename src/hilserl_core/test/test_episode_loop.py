@@ -5,9 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hilserl_core.episode_loop import EpisodeLoop, Executed, Proposal
 from hilserl_core.step import Event, Observation, Outcome, Phase, Source, Step
-from hilserl_policy.actor import Proposal
-from hilserl_policy.episode import EpisodeLoop, Executed
 
 EMPTY = Observation(0, np.zeros(0, np.float32))
 
@@ -151,3 +150,30 @@ def test_answers_to_nothing_and_repeats_are_ignored():
     steps = drive(episode, [0, 0])
     assert steps[0].index == 0
     assert episode.executed(observation(0).stamp, executed(5)) == []
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reward", "terminal"),
+    [(Outcome.SUCCESS, 1, True), (Outcome.FAILURE, -1, True), (Outcome.TIMEOUT, 0, False)],
+)
+def test_an_end_that_is_known_afterwards_is_the_newest_observations(outcome, reward, terminal):
+    episode = loop(max_steps=50)
+    steps = []
+    for tick in range(4):
+        episode.observe(observation(tick), Proposal(np.float32([0])))
+        if tick:
+            steps += episode.executed(observation(tick - 1).stamp, executed(tick - 1))
+            steps += episode.judged(observation(tick - 1).stamp, 0.0)
+    steps += episode.end(outcome)
+    assert [step.reward for step in steps] == [0, 0, reward, 0]
+    assert [step.is_last for step in steps] == [False, False, False, True]
+    assert (steps[-1].outcome, steps[-1].is_terminal) == (outcome, terminal)
+    assert steps[-1].observation.stamp == observation(3).stamp
+    assert episode.outcome == outcome
+
+
+def test_an_episode_of_one_observation_ends_without_a_step():
+    episode = loop()
+    episode.observe(observation(0), Proposal(np.float32([0])))
+    assert episode.end(Outcome.SUCCESS) == []
+    assert episode.outcome == Outcome.ABORTED

@@ -1,5 +1,7 @@
 """One episode, tick by tick: pairs what arrives by stamp and emits steps; free of ROS.
 
+The policy node does so while the arm moves, and the converter from a bag of what was measured.
+
 A step is complete, and emitted, once its action was executed, the next observation was
 made and that observation judged. Nothing is paired by arrival.
 """
@@ -13,7 +15,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilserl_core.step import Event, Observation, Outcome, Phase, Source, Step
-from hilserl_policy.actor import Proposal
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What the policy says to an observation.
+
+    Attributes:
+        values: (dim,) float32, the action; zeros where no policy acts.
+        features: of the images: float16, little-endian; empty without an encoder.
+        encoder: hash of the encoder that made them.
+        version: of the policy.
+    """
+
+    values: NDArray[np.float32]
+    features: bytes = b""
+    encoder: str = ""
+    version: int = 0
 
 
 @dataclass(frozen=True)
@@ -34,14 +52,25 @@ class _Tick:
     reward: float | None = None
 
 
-# What an operator's word makes of an episode: (reward, terminal, outcome).
-_WORDS = {
+_Verdict = tuple[float, bool, Outcome]
+"""Reward, terminal and outcome."""
+
+# What an operator's word makes of an episode.
+_WORDS: dict[Event, _Verdict] = {
     Event.SUCCESS: (1.0, True, Outcome.SUCCESS),
     Event.FAILURE: (-1.0, True, Outcome.FAILURE),
     Event.DISCARD: (0.0, False, Outcome.ABORTED),
     Event.RESET: (0.0, False, Outcome.ABORTED),
     Event.STOP: (0.0, False, Outcome.ABORTED),
 }
+_ENDS: dict[Outcome, _Verdict] = {
+    Outcome.SUCCESS: _WORDS[Event.SUCCESS],
+    Outcome.FAILURE: _WORDS[Event.FAILURE],
+    Outcome.TIMEOUT: (0.0, False, Outcome.TIMEOUT),
+    Outcome.ABORTED: _WORDS[Event.DISCARD],
+}
+ENDED_BY = {event: outcome for event, (_, _, outcome) in _WORDS.items()}
+"""How an episode ends by an operator's word."""
 
 
 @dataclass
@@ -60,7 +89,7 @@ class EpisodeLoop:
     steps: int = 0
     human_steps: int = 0
     _ticks: deque[_Tick] = field(default_factory=deque)
-    _word: tuple[int, Event] | None = None
+    _word: tuple[int, _Verdict] | None = None
 
     @property
     def newest(self) -> int:
@@ -94,7 +123,18 @@ class EpisodeLoop:
     def event(self, stamp: int, event: Event) -> None:
         """Takes the operator's word; it beats the judge's from the next observation on."""
         if event in _WORDS:
-            self._word = (stamp, event)
+            self._word = (stamp, _WORDS[event])
+
+    def end(self, outcome: Outcome) -> list[Step]:
+        """Ends the episode at its newest observation, as it is known afterwards to have ended.
+
+        For a recording in which nobody said so while it went on. That observation must not
+        have been judged yet; without two of them nothing is emitted.
+        """
+        self._word = (self.newest - 1, _ENDS[outcome])
+        steps = self.judged(self.newest, 0.0)
+        self.outcome = self.outcome or Outcome.ABORTED
+        return steps
 
     def abort(self) -> list[Step]:
         """Ends the episode at its newest complete step; the last observation closes it."""
@@ -117,10 +157,10 @@ class EpisodeLoop:
                 result.append(self._last(following, terminal, outcome))
         return result
 
-    def _verdict(self, tick: _Tick) -> tuple[float, bool, Outcome]:
+    def _verdict(self, tick: _Tick) -> _Verdict:
         """What the observation says of the action before it: reward, terminal, outcome."""
         if self._word is not None and self._word[0] < tick.observation.stamp:
-            return _WORDS[self._word[1]]
+            return self._word[1]
         assert tick.reward is not None
         if tick.reward > 0:
             return tick.reward, True, Outcome.SUCCESS
