@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hilserl_core.errors import UserError
-from hilserl_core.run import RunDirectory
 from hilserl_core.step import Episode, Outcome, Phase, Source
 from hilserl_replay.bag_metadata import is_finished, read_notes
 from hilserl_replay.bags import FOLDERS, episode_folders, read_episode
+from hilserl_replay.selection import check_run
 
 WINDOW = 20
 """Episodes that a running figure is taken over."""
@@ -90,11 +90,7 @@ def summarise_run(run_dir: Path) -> RunSummary:
     Raises:
         UserError: the folder is not a run.
     """
-    if not run_dir.is_dir():
-        raise UserError(f"{run_dir}: no such run: give a folder such as runs/NAME")
-    run = RunDirectory(run_dir)
-    if not run.config_path.exists() and not any(run.episodes(kind).is_dir() for kind in FOLDERS):
-        raise UserError(f"{run_dir}: not a run: it holds neither config.yaml nor episodes")
+    check_run(run_dir)
     episodes, unreadable = [], []
     for kind in FOLDERS:
         for folder in episode_folders(run_dir, kind):
