@@ -1,4 +1,4 @@
-"""What the numbers of a run's states and actions are called, found by the hash of its spec."""
+"""What the numbers of a run's states and actions are called, found by its spec."""
 
 from __future__ import annotations
 
@@ -26,16 +26,26 @@ class Layout:
     images: tuple[str, ...]
     joints: slice | None = None
 
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Numbers of a state and of an action, and images."""
+        return len(self.state), len(self.action), len(self.images)
+
 
 def layout(episode: Episode) -> Layout:
-    """The layout of an episode's steps; plain numbers as names, where its spec is not known."""
+    """The layout of an episode's steps.
+
+    Where its spec is not known, it is taken from a known one of the same sizes: bounds change
+    a spec's hash, and not its names. Where there is none, the names are numbers.
+    """
     first = episode.steps[0]
     seen = first.observation
-    known = _known().get(first.spec)
-    sizes = (seen.state.size, len(seen.images))
-    if known is not None and (len(known.state), len(known.images)) == sizes:
-        return known
     action = max(step.action.size for step in episode.steps)
+    sizes = (seen.state.size, action, len(seen.images))
+    known = _known()
+    for candidate in (known.get(first.spec), *known.values()):
+        if candidate is not None and candidate.sizes == sizes:
+            return candidate
     return Layout(
         tuple(f"state_{i}" for i in range(seen.state.size)),
         tuple(f"action_{i}" for i in range(action)),
