@@ -76,7 +76,8 @@ def _draw(part: SubFigure, name: str, episode: Episode, strip: Filmstrip | None)
     acted = episode.steps[: episode.transitions]
     if acted:
         values = np.stack([step.action for step in acted])
-        _draw_lines(actions, times[:-1], values, names.action, "action", step=True)
+        held = np.concatenate([values, values[-1:]])  # until the last observation
+        _draw_lines(actions, times, held, names.action, "action", step=True)
     for axes in (joints, actions):
         _shade(axes, times, episode)
     actions.set_xlabel("s")
