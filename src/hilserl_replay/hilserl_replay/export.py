@@ -17,11 +17,10 @@ from hilserl_core.parameters import build, parameter
 from hilserl_core.step import Episode, Phase, Source
 from hilserl_replay.bag_metadata import is_finished
 from hilserl_replay.bags import FOLDERS, read_episode
-from hilserl_replay.layout import layout
-from hilserl_replay.lerobot_format import Shapes
 from hilserl_replay.lerobot_writer import MEGABYTE, DatasetWriter, Limits
 from hilserl_replay.mcap_bag import has_files
 from hilserl_replay.selection import check_run, select_folders
+from hilserl_replay.shapes import Shapes, check, shapes_of
 from hilserl_replay.video import CODECS
 
 _RATE_TOLERANCE = 0.05  # share by which an episode's rate may differ from the data set's
@@ -138,9 +137,9 @@ def export(
     try:
         for folder, episode in episodes.read(say):
             if writer is None or shapes is None:
-                shapes = _shapes(folder, episode)
+                shapes = shapes_of(str(folder), episode)
                 writer = _writer(aside, shapes, fps, episodes.run_dir, parameters)
-            check(folder, episode, shapes)
+            check(str(folder), episode, shapes)
             writer.add(episode)
             for source in Source:
                 counts[source] += episode.count(source)
@@ -182,16 +181,6 @@ def _rate(episodes: Episodes) -> int:
     return max(1, round(1 / period))
 
 
-def _shapes(folder: Path, episode: Episode) -> Shapes:
-    """Of a data set whose first episode this is."""
-    names = layout(episode)
-    if not names.action:
-        raise UserError(f"{folder}: its steps have no actions")
-    images = episode.steps[0].observation.images
-    sizes = [(image.shape[0], image.shape[1]) for image in images]
-    return Shapes(names.state, names.action, dict(zip(names.images, sizes, strict=True)))
-
-
 def _writer(
     root: Path, shapes: Shapes, fps: int, run_dir: Path, parameters: ExportParameters
 ) -> DatasetWriter:
@@ -201,44 +190,6 @@ def _writer(
     sizes = (parameters.data_megabytes, parameters.video_megabytes)
     limits = Limits(*(max(1, round(size * MEGABYTE)) for size in sizes))
     return DatasetWriter(root, shapes, fps, parameters.codec, task, limits)
-
-
-def check(folder: Path, episode: Episode, shapes: Shapes) -> None:
-    """Refuses an episode that a data set of ``shapes`` cannot hold.
-
-    Raises:
-        UserError: names the step, what is wrong with it, and the remedy.
-    """
-    expected = list(shapes.images.values())
-    for step in episode.steps:
-        where = f"{folder}, step {step.index}"
-        seen, last = step.observation, step is episode.steps[-1]
-        vectors = {"state": (seen.state, len(shapes.state), False)}
-        vectors["action"] = (step.action, len(shapes.action), last)
-        vectors["policy_action"] = (step.policy_action, len(shapes.action), True)
-        for name, (values, size, optional) in vectors.items():
-            if values.size != size and not (optional and values.size == 0):
-                raise UserError(
-                    f"{where}: {name} has {values.size} numbers, the first episode's has {size}: "
-                    "export runs of one task, observation and action space"
-                )
-            if not np.isfinite(values).all():
-                raise UserError(
-                    f"{where}: {name} holds a number that is not finite: {values.tolist()}: "
-                    "discard the episode (relabel --discard) or leave it out (--episodes)"
-                )
-        if not np.isfinite(step.reward):
-            raise UserError(f"{where}: its reward is {step.reward}: relabel it (--reward)")
-        sizes = [(image.shape[0], image.shape[1]) for image in seen.images]
-        if sizes != expected:
-            raise UserError(
-                f"{where}: images of {_sizes(sizes)}, the first episode's are {_sizes(expected)}: "
-                "export runs with one set of cameras"
-            )
-
-
-def _sizes(sizes: Sequence[tuple[int, int]]) -> str:
-    return ", ".join(f"{width} x {height}" for height, width in sizes) or "no camera"
 
 
 if __name__ == "__main__":

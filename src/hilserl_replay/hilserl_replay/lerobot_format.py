@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import pyarrow as pa
 from hilserl_core.errors import UserError
 from hilserl_core.run import write_aside
 from hilserl_core.step import Source
+from hilserl_replay.shapes import Shapes
 
 VERSION = "v3.0"
 INFO = "meta/info.json"
@@ -35,21 +35,6 @@ REWARD, DONE, TRUNCATED, SUCCESS = "next.reward", "next.done", "next.truncated",
 SOURCE = "source"
 
 Feature = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Shapes:
-    """What every step of a data set has.
-
-    Attributes:
-        state: names of the state's elements.
-        action: names of the action's elements.
-        images: (height, width) by camera.
-    """
-
-    state: tuple[str, ...]
-    action: tuple[str, ...]
-    images: Mapping[str, tuple[int, int]]
 
 
 def features(shapes: Shapes, fps: int, codec: str, pixels: str | None) -> dict[str, Feature]:
