@@ -104,10 +104,10 @@ def _draw_lines(
     step: bool = False,
 ) -> None:
     """One line an element of ``values`` (times, elements)."""
-    colours = plt.get_cmap("tab10").colors  # type: ignore[attr-defined]
+    colours = plt.get_cmap("tab10").colors
     for i, name in enumerate(names):
-        style = {"drawstyle": "steps-post"} if step else {}
-        axes.plot(times, values[:, i], color=colours[i % 10], label=name, **style)
+        style = "steps-post" if step else "default"
+        axes.plot(times, values[:, i], color=colours[i % 10], label=name, drawstyle=style)
     axes.set_ylabel(label)
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7)
 
@@ -121,5 +121,3 @@ def _shade(axes: Axes, times: np.ndarray, episode: Episode) -> None:
         if i == len(sources) or sources[i] != sources[begin]:
             axes.axvspan(times[begin], times[i], color=_COLOURS[sources[begin]], alpha=0.15, lw=0)
             begin = i
-
-

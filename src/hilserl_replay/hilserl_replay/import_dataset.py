@@ -56,9 +56,7 @@ def main(args: Sequence[str] | None = None) -> None:
     arguments = parser.parse_args(args)
     try:
         parameters = build(ImportParameters, given(arguments, ImportParameters))
-        print(
-            import_dataset(arguments.dataset, arguments.output, parameters, arguments.episodes)
-        )
+        print(import_dataset(arguments.dataset, arguments.output, parameters, arguments.episodes))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from None

@@ -74,6 +74,4 @@ def _named(observation: ObservationSpec, action: ActionSpec) -> Layout:
             axes = "xyz" if field.size == 3 else range(field.size)
             names += [f"{field.name}.{axis}" for axis in axes]
     images = tuple(image.name for image in observation.images)
-    return Layout(
-        tuple(names), action.names, images, observation.slices.get("joint_position")
-    )
+    return Layout(tuple(names), action.names, images, observation.slices.get("joint_position"))

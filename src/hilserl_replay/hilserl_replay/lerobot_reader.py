@@ -66,9 +66,7 @@ class Dataset:
             if key not in features:
                 raise UserError(f"{root}: has no '{key}', its columns are {', '.join(features)}")
         self.cameras = [k for k, f in features.items() if f.get("dtype") in ("image", "video")]
-        self._videos = {
-            key: _Frames() for key in self.cameras if features[key]["dtype"] == "video"
-        }
+        self._videos = {key: _Frames() for key in self.cameras if features[key]["dtype"] == "video"}
         self.episodes = self._read_episodes()
         self._open: tuple[Path, pa.Table] | None = None
         self._beside = self._read_beside()
@@ -308,7 +306,7 @@ def _column(rows: pa.Table, name: str, default: list[Any]) -> list[Any]:
     return rows.column(name).to_pylist() if name in rows.column_names else default
 
 
-def _source(value: object, root: Path) -> Source:
+def _source(value: int, root: Path) -> Source:
     try:
         return Source(value)
     except ValueError:

@@ -180,8 +180,10 @@ class DatasetWriter:
 
     def close(self) -> None:
         """Ends every file, and writes what is known of all episodes."""
-        for part in (self._data, self._episodes, self._beside, *self._videos.values()):
-            part.close()
+        for table in (self._data, self._episodes, self._beside):
+            table.close()
+        for video in self._videos.values():
+            video.close()
         pq.write_table(form.tasks_table([self._task]), self._root / form.TASKS)
         whole = {
             name: number_statistics(np.concatenate([rows[name] for rows in self._numbers]))

@@ -12,11 +12,14 @@ from typing import Any
 
 from hilserl_core.errors import UserError
 from hilserl_core.run import RunDirectory
-from hilserl_core.step import Episode, Outcome, Phase, Step
+from hilserl_core.step import Episode, Phase, Step
 from hilserl_replay.bag_metadata import is_finished
 from hilserl_replay.bags import FOLDERS, episode_folder, episode_folders, read_episode
 from hilserl_replay.rewrite import EpisodeCopy
 from hilserl_replay.selection import check_run
+
+LABELS = "labels"
+"""``labels.jsonl`` of a run, beside its bags: of each frame label, the episode's folder."""
 
 
 def main(args: Sequence[str] | None = None) -> None:
@@ -94,7 +97,7 @@ class _Merger:
 
     def add(self, run: Path, say: Callable[[str], None]) -> int:
         """Copies a run's episodes; returns how many."""
-        count = left_out = 0
+        left_out, places = 0, {}
         for kind in FOLDERS:
             for folder in episode_folders(run, kind):
                 if not is_finished(folder):
@@ -105,10 +108,12 @@ class _Merger:
                     left_out += 1
                     continue
                 self._check(folder, episode)
-                self._copy(folder, kind, f"{run.resolve().name}/{folder.parent.name}")
-                count += 1
-        say(f"{run}: {count} episodes" + (f", {left_out} discarded left out" * bool(left_out)))
-        return count
+                copied = self._copy(folder, kind, run.resolve().name)
+                places[f"{folder.parent.name}/{folder.name}"] = copied
+        self._copy_labels(run, places)
+        more = f", {left_out} discarded left out" if left_out else ""
+        say(f"{run}: {len(places)} episodes{more}")
+        return len(places)
 
     def _check(self, folder: Path, episode: Episode) -> None:
         """Refuses an episode of another spec, or one that was there before."""
@@ -127,15 +132,25 @@ class _Merger:
             )
         self._seen[key] = folder
 
-    def _copy(self, folder: Path, kind: Phase, origin: str) -> None:
+    def _copy(self, folder: Path, kind: Phase, origin: str) -> str:
+        """Copies an episode; returns its folder within the new run."""
         number = self._next[kind]
         self._next[kind] += 1
 
         def renumbered(step: Step) -> Step:
             return replace(step, episode=number)
 
-        notes = {"merged_from": f"{origin}/{folder.name}"}
-        EpisodeCopy(folder, renumbered, notes).write(episode_folder(self._output, kind, number))
+        notes = {"merged_from": f"{origin}/{folder.parent.name}/{folder.name}"}
+        target = episode_folder(self._output, kind, number)
+        EpisodeCopy(folder, renumbered, notes).write(target)
+        return f"{target.parent.name}/{target.name}"
+
+    def _copy_labels(self, run: Path, places: dict[str, str]) -> None:
+        """Copies what was said of frames, a line a label, to where the episodes are now."""
+        merged = RunDirectory(self._output)
+        for label in RunDirectory(run).read(LABELS):
+            if label.get("episode") in places:
+                merged.append(LABELS, {**label, "episode": places[label["episode"]]})
 
 
 def _configuration(run: Path) -> dict[str, Any]:

@@ -69,7 +69,9 @@ class VideoWriter:
         self._period = Fraction(1, fps)
         path.parent.mkdir(parents=True, exist_ok=True)
         self._container = av.open(str(path), "w", format="mp4", options={"strict": "-2"})
-        self._stream = self._container.add_stream(codec.encoder, fps, options=codec.options)
+        stream = self._container.add_stream(codec.encoder, fps, options=codec.options)
+        assert isinstance(stream, av.VideoStream)
+        self._stream = stream
         self._stream.width, self._stream.height = width, height
         self._stream.pix_fmt = codec.pixels
         self._stream.time_base = self._period
@@ -110,6 +112,7 @@ def read_video(path: Path) -> Iterator[tuple[float, NDArray[np.uint8]]]:
             stream = container.streams.video[0]
             for frame in container.decode(stream):
                 if frame.pts is not None and stream.time_base is not None:
-                    yield float(frame.pts * stream.time_base), frame.to_ndarray(format="rgb24")
+                    image = frame.to_ndarray(format="rgb24").astype(np.uint8, copy=False)
+                    yield float(frame.pts * stream.time_base), image
     except (OSError, av.FFmpegError, IndexError) as error:
         raise UserError(f"{path}: is no video, or damaged: {error}") from None
