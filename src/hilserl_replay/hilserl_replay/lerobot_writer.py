@@ -17,7 +17,7 @@ from PIL import Image
 from hilserl_core.step import Episode, Outcome
 from hilserl_replay import lerobot_format as form
 from hilserl_replay.shapes import Shapes
-from hilserl_replay.statistics import PictureStatistics, Statistics, number_statistics
+from hilserl_replay.column_statistics import PictureStatistics, Statistics, number_statistics
 from hilserl_replay.video import CODECS, VideoWriter
 
 MEGABYTE = 2**20

@@ -20,6 +20,8 @@ from hilserl_replay.selection import check_run, numbers, select_folders
 LOG = "relabel"
 """``relabel.jsonl`` of a run holds what every episode said before it was relabelled."""
 
+# All that relabelling changes of a step.
+_CHANGED = ("source", "reward", "is_last", "is_terminal", "outcome")
 # What an outcome makes of an episode's end: reward of the last transition, and terminal.
 _ENDS = {
     Outcome.SUCCESS: (1.0, True),
@@ -249,14 +251,7 @@ def _write(run: RunDirectory, folder: Path, before: Episode, after: Episode) -> 
 
     def change(step: Step) -> Step:
         new = labels[step.index]
-        return replace(
-            step,
-            source=new.source,
-            reward=new.reward,
-            is_last=new.is_last,
-            is_terminal=new.is_terminal,
-            outcome=new.outcome,
-        )
+        return replace(step, **{name: getattr(new, name) for name in _CHANGED})
 
     replace_episode(folder, change)
 

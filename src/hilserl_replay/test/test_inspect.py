@@ -156,22 +156,19 @@ def test_any_bag(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_contact_sheet_shows_frames_and_sources(run_dir: Path, tmp_path: Path) -> None:
     folder = write_episode(run_dir, make_episode(0, 20, human=10), ("front",))
-    run = make_episode(1, 20)
-    plain = write_episode(run_dir, run)
-    width, with_frames = _size(contact_sheet([folder]))
-    _, without = _size(contact_sheet([plain]))
-    _, both = _size(contact_sheet([folder, plain]))
-    assert width == 1440
-    assert with_frames > without
-    assert both == pytest.approx(with_frames + without, abs=2)
-    assert _colours(contact_sheet([folder])) > _colours(contact_sheet([plain]))
+    plain = write_episode(run_dir, make_episode(1, 20))
+    with_frames, without, both = map(contact_sheet, ([folder], [plain], [folder, plain]))
+    assert _size(both)[0] == 1440
+    assert _size(with_frames)[1] > _size(without)[1]
+    assert _size(both)[1] == pytest.approx(_size(with_frames)[1] + _size(without)[1], abs=2)
+    assert _human_pixels(with_frames) > _human_pixels(without)
 
 
 def _size(png: bytes) -> tuple[int, int]:
     return Image.open(io.BytesIO(png)).size
 
 
-def _colours(png: bytes) -> int:
+def _human_pixels(png: bytes) -> int:
     """How many of a sheet's pixels are in the colour of a human's steps."""
     pixels = np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
     orange = 0.15 * np.array([0xD9, 0x73, 0x0D]) + 0.85 * 254

@@ -17,6 +17,8 @@ from made_episodes import assert_same, make_episode, write_episode
 
 from hilserl_core.errors import UserError
 from hilserl_core.step import Episode, Outcome, Phase, Source
+from hilserl_replay import export as export_program
+from hilserl_replay import import_dataset as import_program
 from hilserl_replay.bags import episode_folder, episode_folders, read_episode
 from hilserl_replay.export import Episodes, ExportParameters, export
 from hilserl_replay.import_dataset import ImportParameters, import_dataset
@@ -280,3 +282,26 @@ def test_version_2_is_named(tmp_path: Path) -> None:
     (dataset / "meta/info.json").write_text(json.dumps({**info, "codebase_version": "v2.1"}))
     with pytest.raises(UserError, match=r"version v2.1, version 3 is read"):
         import_dataset(dataset, tmp_path / "back", ImportParameters())
+
+
+def test_the_programs_say_what_they_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, dataset = tmp_path / "demo", tmp_path / "dataset"
+    write_episode(run, make_episode(0, 6, human=2, images=1))
+    write_episode(run, make_episode(1, 4, outcome=Outcome.ABORTED))
+    export_program.main([str(run), str(dataset), "--format", "lerobot", "--codec", "png"])
+    import_program.main([str(dataset), str(tmp_path / "back")])
+    said = capsys.readouterr().out
+    assert "1 discarded episodes left out" in said
+    assert "dataset: 1 episodes, 6 frames (4 policy, 2 human, 0 offline), 10 Hz" in said
+    assert "back: 1 episodes, steps: 4 policy, 2 human, 0 offline" in said
+    for program, arguments, words in (
+        (export_program, [str(run), str(dataset)], "exists already"),
+        (export_program, [str(run), str(tmp_path / "x"), "--codec", "gif"], "not one of h264"),
+        (export_program, [str(tmp_path / "x"), str(tmp_path / "y")], "no such run"),
+        (import_program, [str(run), str(tmp_path / "y")], "not a LeRobotDataset"),
+        (import_program, [str(dataset), str(tmp_path / "y"), "--episodes", "5"], "episodes 0 to 0"),
+    ):
+        with pytest.raises(SystemExit) as ending:
+            program.main(arguments)
+        assert ending.value.code == 1
+        assert words in capsys.readouterr().err

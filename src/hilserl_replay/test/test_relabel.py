@@ -21,6 +21,7 @@ from hilserl_replay.mcap_bag import read_messages
 from hilserl_replay.recorder import Recorder
 from hilserl_replay.relabel import Labels, relabel, relabelled
 
+CHANGED = ("source", "reward", "is_last", "is_terminal", "outcome")
 SIGN = {Outcome.SUCCESS: 1, Outcome.FAILURE: -1, Outcome.TIMEOUT: 0, Outcome.ABORTED: 0}
 labels = st.one_of(
     st.builds(
@@ -34,15 +35,8 @@ labels = st.one_of(
 def test_only_labels_change(episode: Episode, given_labels: Labels) -> None:
     after = relabelled(episode, given_labels)
     for old, new in zip(episode.steps, after.steps, strict=True):
-        restored = replace(
-            new,
-            source=old.source,
-            reward=old.reward,
-            is_last=old.is_last,
-            is_terminal=old.is_terminal,
-            outcome=old.outcome,
-        )
-        assert_same(restored, old)
+        said = {name: getattr(old, name) for name in CHANGED}
+        assert_same(replace(new, **said), old)
 
 
 @given(episodes(), labels)
@@ -92,6 +86,16 @@ def test_a_bag_keeps_everything_else(run_dir: Path) -> None:
     frames = [m.data for m in messages if "camera" in m.topic]
     assert [m.data for m in read_messages(folder) if "camera" in m.topic] == frames
     assert not (folder.parent / ".rewriting").exists()
+
+
+def test_other_tools_open_what_was_relabelled(run_dir: Path) -> None:
+    rosbag2 = pytest.importorskip("rosbags.rosbag2")
+    folder = write_episode(run_dir, make_episode(0, 5), ("front",))
+    relabel(run_dir, Labels(source=Source.HUMAN))
+    with rosbag2.Reader(folder) as reader:
+        counts = {connection.topic: connection.msgcount for connection in reader.connections}
+        assert counts == {"/steps": 6, "/camera/front/policy": 6}
+        assert sum(1 for _ in reader.messages()) == 12
 
 
 def test_what_was_said_before_is_kept(run_dir: Path) -> None:
