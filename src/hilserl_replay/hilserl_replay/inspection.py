@@ -14,8 +14,8 @@ from hilserl_core.errors import UserError
 from hilserl_core.step import Episode, Outcome, Phase, Source
 from hilserl_replay.bag_summary import BagSummary
 from hilserl_replay.bags import episode_folders, read_episode
-from hilserl_replay.layout import Layout, layout
 from hilserl_replay.column_statistics import number_statistics
+from hilserl_replay.layout import Layout, layout
 from hilserl_replay.summary import (
     EpisodeSummary,
     RunSummary,

@@ -65,15 +65,19 @@ class Dataset:
         for key in (form.STATE, form.ACTION):
             if key not in features:
                 raise UserError(f"{root}: has no '{key}', its columns are {', '.join(features)}")
-        self.cameras = [k for k, f in features.items() if f.get("dtype") in ("image", "video")]
+        self.cameras = [
+            key
+            for key, feature in features.items()
+            if feature.get("dtype") in ("image", "video") and key.startswith("observation.image")
+        ]
         self._videos = {key: _Frames() for key in self.cameras if features[key]["dtype"] == "video"}
         self.episodes = self._read_episodes()
         self._open: tuple[Path, pa.Table] | None = None
-        self._beside = self._read_beside()
+        self._beside = self._open_beside()
 
     @property
     def ours(self) -> bool:
-        return bool(self._beside)
+        return self._beside is not None
 
     @property
     def fps(self) -> float:
@@ -105,15 +109,24 @@ class Dataset:
         Raises:
             UserError: a file is missing or damaged, or does not hold what the metadata says.
         """
-        for number, episode in enumerate(self.episodes):
+        for number in range(len(self.episodes)):
             if wanted is None or number in wanted:
-                rows = self._rows(episode)
-                images = [self._images(key, episode, rows) for key in self.cameras]
-                seen = list(zip(*images, strict=True)) if images else [()] * rows.num_rows
-                if self.ours:
-                    yield self._own(self._beside[number], rows, seen)
-                else:
-                    yield self._foreign(number, rows, seen, assumed)
+                try:
+                    yield self._episode(number, assumed)
+                except KeyError as error:
+                    raise UserError(
+                        f"{self.root}: episode {number} has no column {error}"
+                    ) from None
+
+    def _episode(self, number: int, assumed: Assumed) -> Episode:
+        episode = self.episodes[number]
+        rows = self._rows(episode)
+        images = [self._images(key, episode, rows) for key in self.cameras]
+        seen = list(zip(*images, strict=True)) if images else [()] * rows.num_rows
+        if self._beside is None:
+            return self._foreign(number, rows, seen, assumed)
+        (beside,) = self._beside.read_row_group(number).to_pylist()
+        return self._own(beside, rows, seen)
 
     def _read_episodes(self) -> list[Record]:
         paths = sorted((self.root / "meta/episodes").glob("*/*.parquet"))
@@ -126,17 +139,20 @@ class Dataset:
             records += _read_table(path, columns).to_pylist()
         return sorted(records, key=lambda record: int(record["episode_index"]))
 
-    def _read_beside(self) -> list[Record]:
+    def _open_beside(self) -> pq.ParquetFile | None:
+        """What was exported beside the rows, one row group an episode."""
         path = self.root / form.BESIDE
         if not path.exists():
-            return []
-        records: list[Record] = _read_table(path).to_pylist()
-        if [r["episode_index"] for r in records] != [e["episode_index"] for e in self.episodes]:
+            return None
+        file = _open_parquet(path)
+        numbers = _read_table(path, ["episode_index"]).column("episode_index").to_pylist()
+        expected = [episode["episode_index"] for episode in self.episodes]
+        if numbers != expected or file.num_row_groups != len(expected):
             raise UserError(
-                f"{path}: does not fit the data set's {len(self.episodes)} episodes, which were "
+                f"{path}: does not fit the data set's {len(expected)} episodes, which were "
                 "changed since the export: remove this file to import without it"
             )
-        return records
+        return file
 
     def _rows(self, episode: Record) -> pa.Table:
         pattern = str(self.info.get("data_path") or form.DATA)

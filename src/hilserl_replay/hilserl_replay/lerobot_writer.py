@@ -16,8 +16,8 @@ from PIL import Image
 
 from hilserl_core.step import Episode, Outcome
 from hilserl_replay import lerobot_format as form
-from hilserl_replay.shapes import Shapes
 from hilserl_replay.column_statistics import PictureStatistics, Statistics, number_statistics
+from hilserl_replay.shapes import Shapes
 from hilserl_replay.video import CODECS, VideoWriter
 
 MEGABYTE = 2**20
@@ -196,7 +196,7 @@ class DatasetWriter:
     def _info(self) -> dict[str, Any]:
         return {
             "codebase_version": form.VERSION,
-            "robot_type": "koch",
+            "robot_type": None,  # steps do not say
             "total_episodes": self.episodes,
             "total_frames": self.frames,
             "total_tasks": 1,

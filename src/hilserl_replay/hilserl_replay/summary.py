@@ -109,11 +109,6 @@ class RunSummary:
     episodes: tuple[EpisodeSummary, ...]
     unreadable: tuple[str, ...] = ()
 
-    @property
-    def kept(self) -> list[EpisodeSummary]:
-        """Those that were not discarded."""
-        return [episode for episode in self.episodes if not episode.discarded]
-
     def of(self, *phases: Phase) -> list[EpisodeSummary]:
         return [episode for episode in self.episodes if episode.phase in phases]
 

@@ -276,6 +276,16 @@ def test_damage_is_named(tmp_path: Path, damage: object, words: str) -> None:
     assert not (tmp_path / "back").exists()
 
 
+def test_a_data_set_that_was_changed_is_not_taken_for_the_export(tmp_path: Path) -> None:
+    for number in range(3):
+        write_episode(tmp_path / "demo", make_episode(number, 4))
+    dataset = written(tmp_path, tmp_path / "demo")
+    path = dataset / "meta/hilserl/episodes.parquet"
+    pq.write_table(pq.read_table(path).slice(0, 2), path)
+    with pytest.raises(UserError, match="changed since the export"):
+        import_dataset(dataset, tmp_path / "back", ImportParameters())
+
+
 def test_version_2_is_named(tmp_path: Path) -> None:
     dataset = foreign(tmp_path)
     info = json.loads((dataset / "meta/info.json").read_text())
