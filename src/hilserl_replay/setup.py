@@ -11,8 +11,8 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
     ],
-    # mcap has no rosdep key: it comes from PyPI on a full ROS 2 as well.
-    install_requires=["setuptools", "mcap", "zstandard"],
+    # These have no rosdep key: they come from PyPI on a full ROS 2 as well.
+    install_requires=["setuptools", "av", "mcap", "pyarrow", "zstandard"],
     zip_safe=True,
     maintainer="hilserl maintainers",
     maintainer_email="maintainers@hilserl.org",
@@ -22,7 +22,12 @@ setup(
         "console_scripts": [
             "recorder_node = hilserl_replay.recorder_node:main",
             "convert = hilserl_replay.convert:main",
+            "export = hilserl_replay.export:main",
+            "import = hilserl_replay.import_dataset:main",
             "inspect = hilserl_replay.inspect:main",
+            "merge = hilserl_replay.merge:main",
+            "play = hilserl_replay.play:main",
+            "relabel = hilserl_replay.relabel:main",
             "report = hilserl_replay.report:main",
         ],
     },

@@ -113,6 +113,14 @@ class Episode:
         return self.steps[-1].outcome if self.complete else Outcome.ABORTED
 
     @property
+    def discarded(self) -> bool:
+        """Whether it was given up or marked as deleted: nobody learns from it.
+
+        One that a crash cut short is not: its steps are as good as any.
+        """
+        return self.complete and self.outcome == Outcome.ABORTED
+
+    @property
     def transitions(self) -> int:
         return max(0, len(self.steps) - 1)
 

@@ -1,74 +1,135 @@
-"""The program ``inspect``: what a run's bags hold, and whether anything is missing."""
+"""The program ``inspect``: what runs and bags hold, and whether anything is missing."""
 
 from __future__ import annotations
 
 import argparse
-import statistics
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from hilserl_core.errors import UserError
-from hilserl_core.step import Outcome, Phase, Source
-from hilserl_replay.summary import (
-    EpisodeSummary,
-    RunSummary,
-    cycle_time,
-    intervention_rate,
-    success_rate,
-    summarise_run,
+from hilserl_core.run import write_aside
+from hilserl_core.step import Phase, Source
+from hilserl_replay.bag_summary import BagSummary, summarise_bag
+from hilserl_replay.bags import FOLDERS, STEPS_TOPIC
+from hilserl_replay.contact_sheet import contact_sheet, pick
+from hilserl_replay.inspection import (
+    FIGURES,
+    Inspection,
+    Rows,
+    as_json,
+    bag_as_json,
+    inspect_episode,
+    inspect_run,
+    totals,
 )
+from hilserl_replay.mcap_bag import has_files, read_messages
+from hilserl_replay.selection import select_folders
+from hilserl_replay.summary import EpisodeSummary, RunSummary
 
 _NAMED = 8  # episodes that a line names before it says how many more there are
+_OUTCOMES = ("success", "failure", "timeout", "aborted", "discarded")
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point; exits 0 where nothing is missing or damaged, and 1 otherwise."""
-    parser = argparse.ArgumentParser(
-        prog="inspect", description="Episodes, steps by source, outcomes and gaps of a run."
-    )
-    parser.add_argument("run", type=Path, help="the run's folder, runs/NAME")
-    arguments = parser.parse_args(args)
+    arguments = _parser().parse_args(args)
+    # A pipe has no width of its own; the table must not be folded for it.
+    console = Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     try:
-        summary = summarise_run(arguments.run)
+        if arguments.picture is not None:
+            _write_picture(arguments)
+        found = {str(path): _inspect(path) for path in arguments.path}
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from None
-    # A pipe has no width of its own; the table must not be folded for it.
-    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
-    raise SystemExit(show(arguments.run, summary, console))
-
-
-def show(run_dir: Path, summary: RunSummary, console: Console) -> int:
-    """Prints the summary; returns the exit code."""
-    console.print(_table(run_dir, summary))
-    _print_under_way(summary, console)
-    missing = [episode for episode in summary.episodes if episode.missing]
-    numbers = _missing_episodes(summary)
-    if missing:
-        count = sum(episode.missing for episode in missing)
-        named = _names([f"{e.name} ({e.missing})" for e in missing])
-        console.print(f"gaps: {count} steps missing in {named}")
-    elif numbers:
-        console.print(f"gaps: no bag of {_names(numbers)}")
+    if arguments.json:
+        plain = [{"path": path, **_plain(result)} for path, result in found.items()]
+        print(json.dumps(plain[0] if len(plain) == 1 else plain, indent=2))
     else:
-        console.print("gaps: none")
+        for path, result in found.items():
+            show(path, result, console)
+    whole = all(isinstance(result, BagSummary) or result.whole for result in found.values())
+    raise SystemExit(0 if whole else 1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="inspect",
+        description="Episodes, steps by source, outcomes, rates, gaps and statistics of runs; of "
+        "any other bag, its topics.",
+    )
+    parser.add_argument("path", type=Path, nargs="+", help="a run, runs/NAME, or a bag's folder")
+    parser.add_argument("--json", action="store_true", help="prints everything as JSON")
+    parser.add_argument(
+        "--picture",
+        type=Path,
+        metavar="OUT.png",
+        help="writes a contact sheet: frames of episodes, with their joints and actions below",
+    )
+    parser.add_argument(
+        "--episodes", metavar="3,5-9", help="of a run, those on the picture [a few, spread]"
+    )
+    return parser
+
+
+def _inspect(path: Path) -> Inspection | BagSummary:
+    if not has_files(path):
+        return inspect_run(path)
+    if path.name.isdigit() and any(True for _ in read_messages(path, {STEPS_TOPIC})):
+        return inspect_episode(path)
+    return summarise_bag(path)
+
+
+def _plain(result: Inspection | BagSummary) -> dict[str, Any]:
+    return bag_as_json(result) if isinstance(result, BagSummary) else as_json(result)
+
+
+def _write_picture(arguments: argparse.Namespace) -> None:
+    folders: list[Path] = []
+    for path in arguments.path:
+        if has_files(path):
+            folders.append(path)
+        elif arguments.episodes is None:
+            folders += pick(select_folders(path, None, FOLDERS))
+        else:
+            folders += select_folders(path, arguments.episodes, (Phase.TRAIN,))
+    picture = contact_sheet(folders)
+    try:
+        write_aside(arguments.picture, picture)
+    except OSError as error:
+        raise UserError(f"{arguments.picture}: cannot be written: {error.strerror}") from None
+
+
+def show(path: str, result: Inspection | BagSummary, console: Console) -> None:
+    """Prints what was found."""
+    if isinstance(result, BagSummary):
+        console.print(_topics(path, result))
+        return
+    summary = result.summary
+    console.print(_table(path, summary))
+    _print_under_way(summary, console)
+    _print_gaps(result, console)
     for problem in summary.unreadable:
         console.print(f"unreadable: {problem}")
-    return 1 if missing or numbers or summary.unreadable else 0
+    if result.other_shapes:
+        console.print(f"states or actions of another size: {_names(result.other_shapes)}")
+    for kind, rows in result.statistics.items():
+        if rows:
+            console.print(_statistics(kind, rows))
 
 
-def _table(run_dir: Path, summary: RunSummary) -> Table:
-    table = Table(title=str(run_dir), title_justify="left", title_style="bold")
+def _table(path: str, summary: RunSummary) -> Table:
+    table = Table(title=path, title_justify="left", title_style="bold")
     table.add_column("phase")
     for heading in ("episodes", "steps", *(source.name.lower() for source in Source)):
         table.add_column(heading, justify="right")
-    for outcome in (Outcome.SUCCESS, Outcome.FAILURE, Outcome.TIMEOUT, Outcome.ABORTED):
-        table.add_column(outcome.name.lower(), justify="right")
-    for heading in ("success %", "human %", "cycle s", "rate Hz"):
+    for heading in (*_OUTCOMES, "success %", "human %", "cycle s", "rate Hz"):
         table.add_column(heading, justify="right")
     for phase in (Phase.RECORD, Phase.TRAIN, Phase.EVALUATE, Phase.RUN):
         episodes = summary.of(phase)
@@ -81,24 +142,25 @@ def _table(run_dir: Path, summary: RunSummary) -> Table:
 
 
 def _row(episodes: Sequence[EpisodeSummary]) -> list[str]:
-    steps = {source: sum(e.steps[source] for e in episodes) for source in Source}
-    outcomes = [e.outcome for e in episodes if e.finished]
-    rates = [e.transitions / e.duration for e in episodes if e.duration > 0]
-    cycle = cycle_time(episodes)
+    found = totals(episodes)
     return [
-        str(len(episodes)),
-        str(sum(steps.values())),
-        *(str(count) for count in steps.values()),
-        *(str(outcomes.count(outcome)) for outcome in Outcome if outcome != Outcome.NONE),
-        _percent(success_rate([e for e in episodes if e.finished])),
-        _percent(intervention_rate(episodes)),
-        "" if cycle is None else f"{cycle:.1f}",
-        f"{statistics.median(rates):.1f}" if rates else "",
+        str(found["episodes"]),
+        str(sum(found["steps"].values())),
+        *(str(count) for count in found["steps"].values()),
+        *(str(found["outcomes"][outcome]) for outcome in _OUTCOMES),
+        _percent(found["success_rate"]),
+        _percent(found["intervention_rate"]),
+        _number(found["cycle_time_s"]),
+        _number(found["rate_hz"]),
     ]
 
 
 def _percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.1f}"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
 
 
 def _print_under_way(summary: RunSummary, console: Console) -> None:
@@ -107,15 +169,48 @@ def _print_under_way(summary: RunSummary, console: Console) -> None:
         console.print(f"under way, or cut off and not closed yet: {_names(open_)}")
 
 
-def _missing_episodes(summary: RunSummary) -> list[str]:
-    """Numbers without a bag below the highest, as ``episodes/000013``."""
-    result = []
-    for parent in sorted({episode.folder.parent for episode in summary.episodes}):
-        numbers = {int(path.name) for path in parent.iterdir() if path.name.isdigit()}
-        result += [
-            f"{parent.name}/{n:06d}" for n in range(max(numbers, default=0)) if n not in numbers
-        ]
-    return result
+def _print_gaps(result: Inspection, console: Console) -> None:
+    episodes = result.summary.episodes
+    missing = [episode for episode in episodes if episode.missing]
+    late = [episode for episode in episodes if episode.late]
+    if missing:
+        count = sum(episode.missing for episode in missing)
+        named = _names([f"{e.name} ({e.missing})" for e in missing])
+        console.print(f"gaps: {count} steps missing in {named}")
+    if result.missing_episodes:
+        console.print(f"gaps: no bag of {_names(result.missing_episodes)}")
+    if late:
+        count = sum(episode.late for episode in late)
+        named = _names([f"{e.name} ({e.late})" for e in late])
+        console.print(f"gaps: {count} ticks passed without a step in {named}")
+    if not (missing or late or result.missing_episodes):
+        console.print("gaps: none")
+
+
+def _statistics(kind: str, rows: Rows) -> Table:
+    table = Table(title=f"{kind}, all steps", title_justify="left", title_style="bold")
+    table.add_column(kind)
+    for figure in FIGURES:
+        table.add_column(figure, justify="right")
+    for row in rows:
+        table.add_row(row["name"], *(f"{row[figure]:.4f}" for figure in FIGURES))
+    return table
+
+
+def _topics(path: str, bag: BagSummary) -> Table:
+    title = f"{path} · {bag.duration:.1f} s"
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column("topic")
+    table.add_column("type")
+    for heading in ("messages", "rate Hz", "longest gap s", "missing", "backwards"):
+        table.add_column(heading, justify="right")
+    for name, topic in sorted(bag.topics.items()):
+        gap = "" if topic.longest is None else f"{topic.longest:.3f}"
+        table.add_row(
+            *(name, topic.type, str(topic.count), _number(topic.rate)),
+            *(gap, str(topic.missing), str(topic.backwards)),
+        )
+    return table
 
 
 def _names(names: Sequence[str]) -> str:

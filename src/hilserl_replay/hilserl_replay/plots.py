@@ -31,7 +31,7 @@ COLOURS = {
 }
 INK, MUTED, GRID, FIRST, SECOND, GOOD, SURFACE = COLOURS
 
-_STYLE = {
+STYLE = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "svg.fonttype": "none",
@@ -99,7 +99,7 @@ def _learning_caption(data: RunData) -> str:
 def _plot(
     name: str, title: str, caption: str, data: RunData, draw: Callable[[Axes, RunData], None]
 ) -> Plot:
-    with plt.rc_context(_STYLE):
+    with plt.rc_context(STYLE):
         figure, axes = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
         draw(axes, data)
         axes.set_xlabel("minutes of training")

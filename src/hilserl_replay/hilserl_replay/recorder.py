@@ -97,7 +97,7 @@ class Recorder:
         self._namespace = namespace
         self._images_always = images_always
         self._log = log
-        self._lock = _lock(run_dir)
+        self._lock = lock_run(run_dir)
         self._open: _Open | None = None
         self._on_disk: dict[Key, set[int]] = {}
         self._pending = _Pending()
@@ -227,7 +227,7 @@ class Recorder:
         )
 
 
-def _lock(run_dir: Path) -> BinaryIO:
+def lock_run(run_dir: Path) -> BinaryIO:
     """Holds the run's lock file until closed; it goes with the process, however that ends."""
     path = run_dir / ".recorder.lock"
     try:

@@ -18,11 +18,11 @@ from std_msgs.msg import Float64MultiArray
 
 from hilserl_core.diagnostics import Diagnostics, Health
 from hilserl_core.errors import UserError
-from hilserl_core.stamps import stamp_to_ns
 from hilserl_core.node import main as node_main
 from hilserl_core.parameters import parameter
 from hilserl_core.qos import EVERYTHING, LATCHED, RELIABLE, SENSOR, STEPS
 from hilserl_core.ros_parameters import declare
+from hilserl_core.stamps import stamp_to_ns
 from hilserl_msgs.msg import (
     Action,
     Arbitration,

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from hilserl_core.errors import UserError
-from hilserl_core.run import RunDirectory
 from hilserl_core.step import Episode, Outcome, Phase, Source
 from hilserl_replay.bag_metadata import is_finished, read_notes
 from hilserl_replay.bags import FOLDERS, episode_folders, read_episode
+from hilserl_replay.selection import check_run
 
 WINDOW = 20
 """Episodes that a running figure is taken over."""
@@ -26,9 +28,11 @@ class EpisodeSummary:
         number: within its folder.
         steps: transitions by who acted.
         missing: steps that its sequence of indices lacks.
+        late: control periods between two steps in which there should have been others.
         duration: s, from the first observation to the last.
         wall_time: s since 1970, when its bag was closed; of one under way, last written.
         finished: whether the bag was closed.
+        discarded: given up, or marked as deleted: nobody learns from it.
     """
 
     folder: Path
@@ -37,13 +41,20 @@ class EpisodeSummary:
     outcome: Outcome
     steps: dict[Source, int]
     missing: int
+    late: int
     duration: float
     wall_time: float
     finished: bool
+    discarded: bool = False
 
     @property
     def transitions(self) -> int:
         return sum(self.steps.values())
+
+    @property
+    def rate(self) -> float | None:
+        """Steps a second, where the episode has two or more."""
+        return self.transitions / self.duration if self.duration > 0 else None
 
     @property
     def success(self) -> bool:
@@ -67,10 +78,28 @@ def summarise(folder: Path, episode: Episode) -> EpisodeSummary:
         outcome=episode.outcome,
         steps={source: episode.count(source) for source in Source},
         missing=episode.gaps,
+        late=late_ticks(episode),
         duration=episode.duration,
         wall_time=wall_time,
         finished=finished,
+        discarded=episode.discarded,
     )
+
+
+def late_ticks(episode: Episode) -> int:
+    """Control periods, each the episode's median interval, that passed without a step.
+
+    Where steps are missing from the sequence of indices, the time that they took is theirs.
+    """
+    stamps = np.array([step.observation.stamp for step in episode.steps])
+    indices = np.array([step.index for step in episode.steps])
+    if len(stamps) < 3:
+        return 0
+    intervals, counted = np.diff(stamps), np.diff(indices)
+    period = float(np.median(intervals))
+    if period <= 0:
+        return 0
+    return int(np.maximum(0, np.rint(intervals / period).astype(int) - counted).sum())
 
 
 @dataclass(frozen=True)
@@ -84,22 +113,27 @@ class RunSummary:
         return [episode for episode in self.episodes if episode.phase in phases]
 
 
-def summarise_run(run_dir: Path) -> RunSummary:
+def summarise_run(
+    run_dir: Path, each: Callable[[EpisodeSummary, Episode], None] | None = None
+) -> RunSummary:
     """Reads every bag of a run.
+
+    Args:
+        run_dir: the run's folder.
+        each: shown every episode while it is in memory.
 
     Raises:
         UserError: the folder is not a run.
     """
-    if not run_dir.is_dir():
-        raise UserError(f"{run_dir}: no such run: give a folder such as runs/NAME")
-    run = RunDirectory(run_dir)
-    if not run.config_path.exists() and not any(run.episodes(kind).is_dir() for kind in FOLDERS):
-        raise UserError(f"{run_dir}: not a run: it holds neither config.yaml nor episodes")
+    check_run(run_dir)
     episodes, unreadable = [], []
     for kind in FOLDERS:
         for folder in episode_folders(run_dir, kind):
             try:
-                episodes.append(summarise(folder, read_episode(folder)))
+                episode = read_episode(folder)
+                episodes.append(summarise(folder, episode))
+                if each is not None:
+                    each(episodes[-1], episode)
             except UserError as error:
                 if is_finished(folder):  # else: under way, before its first step
                     unreadable.append(str(error))
