@@ -13,7 +13,9 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image, JointState
 
 from hilserl_core.errors import UserError
-from hilserl_core.messages import doubles, image_to_msg, ns_to_stamp, stamp_to_ns
+from hilserl_core.images import to_image
+from hilserl_core.messages import doubles
+from hilserl_core.stamps import ns_to_stamp, stamp_to_ns
 from hilserl_core.step import Episode, Step
 from hilserl_description import koch
 from hilserl_replay.bags import STEPS_TOPIC, episode_folders, read_episode, type_name
@@ -125,7 +127,7 @@ def _of_steps(episode: Episode, namespace: str) -> Iterator[Played]:
     for step in episode.steps:
         stamp = step.observation.stamp
         for name, image in zip(names.images, step.observation.images, strict=True):
-            yield _made(f"{namespace}camera/{name}/policy", image_to_msg(image, stamp, name))
+            yield _made(f"{namespace}camera/{name}/policy", to_image(image, stamp, name))
         if names.joints is not None:
             yield _made(f"{namespace}joint_states", _joint_state(step, names))
 

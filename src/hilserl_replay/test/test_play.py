@@ -19,7 +19,7 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64MultiArray
 
 from hilserl_core.errors import UserError
-from hilserl_core.messages import image_from_msg
+from hilserl_core.images import to_rgb
 from hilserl_core.qos import SENSOR
 from hilserl_core.spec import run_spec_hash
 from hilserl_core.step import Episode
@@ -59,7 +59,7 @@ def test_steps_give_images_and_joints_in_order(run_dir: Path) -> None:
     assert list(joints[2].name) == list(koch.JOINT_NAMES)
     wrist = [m for m in found if m.topic == "/camera/wrist/policy"]
     assert [m.stamp for m in wrist] == [START + i * 100_000_000 for i in range(6)]
-    assert image_from_msg(deserialize_message(wrist[3].read(), Image)).max() == 4
+    assert to_rgb(deserialize_message(wrist[3].read(), Image)).max() == 4
 
 
 def test_frames_beside_the_steps_are_not_doubled(run_dir: Path) -> None:
