@@ -74,6 +74,14 @@ def _information(folder: Path) -> dict[str, Any]:
         ) from None
 
 
+def listed_topics(folder: Path) -> set[str]:
+    """A finished bag's topics, as its metadata lists them; none of an unfinished one."""
+    if not is_finished(folder):
+        return set()
+    listed = _information(folder).get("topics_with_message_count") or []
+    return {str(topic["topic_metadata"]["name"]) for topic in listed}
+
+
 def listed_files(folder: Path) -> list[Path]:
     """A finished bag's files, as its metadata lists them."""
     information = _information(folder)

@@ -20,7 +20,7 @@ from hilserl_core.node import main as node_main
 from hilserl_core.parameters import parameter
 from hilserl_core.qos import LATCHED, RELIABLE, SENSOR, STEPS
 from hilserl_core.ros_parameters import declare
-from hilserl_msgs.msg import Arbitration, OperatorEvent, Step
+from hilserl_msgs.msg import Arbitration, OperatorEvent, Reward, Step
 from hilserl_replay.bags import type_name
 from hilserl_replay.recorder import Beside, Recorder
 
@@ -37,6 +37,9 @@ class RecorderParameters:
     )
     record_cameras: tuple[str, ...] = parameter(
         ("front", "wrist"), "cameras whose policy images, if any, are recorded beside the steps"
+    )
+    judgements: tuple[str, ...] = parameter(
+        ("",), "topics of judgements that are recorded beside the steps, such as reward/truth"
     )
     record_cameras_always: bool = parameter(
         False, "record camera images in every episode, not in evaluations only"
@@ -61,6 +64,8 @@ class RecorderNode(Node):
         for device in self.parameters.devices:
             topic = f"teleop/{device}/event"
             self._record(topic, OperatorEvent, RELIABLE, self.recorder.beside)
+        for topic in filter(None, self.parameters.judgements):
+            self._record(topic, Reward, RELIABLE, self.recorder.beside)
         for camera in filter(None, self.parameters.record_cameras):
             self._record(f"camera/{camera}/policy", Image, SENSOR, self.recorder.image)
         Diagnostics(self, "bags", self._health)
