@@ -30,6 +30,7 @@ BENCHMARKS = (
     "bench_pixels",
     "bench_replay",
     "bench_encoder",
+    "bench_classifier",
     "bench_takeover",
     "bench_lockstep",
     "bench_loop",

@@ -97,7 +97,8 @@ def read_labels(run_dir: Path) -> dict[tuple[str, int], FrameLabel]:
             )
         except (KeyError, TypeError, ValueError):
             raise UserError(
-                f"{run_dir / FILE}.jsonl, line {number}: {line} is no label: mend or delete the line"
+                f"{run_dir / FILE}.jsonl, line {number}: {line} is no label: mend it, or "
+                "delete the line"
             ) from None
         opinions = said.setdefault(label.frame, {})
         opinions.pop(label.by, None)

@@ -149,9 +149,7 @@ class _Reader:
                     f"episode has {len(steps)}"
                 )
             self._check(folder, label.index, steps[label.index].observation)
-            self._images.append(
-                reduce_images(steps[label.index].observation.images, self._reduce)
-            )
+            self._images.append(reduce_images(steps[label.index].observation.images, self._reduce))
             self._states.append(steps[label.index].observation.state)
             self._labels.append(label)
             self._overruled.append(_overrules(label, episode.outcome))
@@ -161,9 +159,7 @@ class _Reader:
     def _check(self, folder: Path, index: int, observation: Observation) -> None:
         shapes = {image.shape for image in observation.images}
         if not shapes:
-            raise UserError(
-                f"{folder}: its steps hold no images: record with observation:=cameras"
-            )
+            raise UserError(f"{folder}: its steps hold no images: record with observation:=cameras")
         height, width, _ = min(shapes)
         size = (len(observation.images), height, width)
         if len(shapes) > 1 or (self._size is not None and size != self._size):
@@ -172,7 +168,9 @@ class _Reader:
                 "its labels out"
             )
         if height % self._reduce or width % self._reduce:
-            raise UserError(f"{folder}: images of {width} x {height} do not divide by {self._reduce}")
+            raise UserError(
+                f"{folder}: images of {width} x {height} do not divide by {self._reduce}"
+            )
         if not np.isfinite(observation.state).all():
             raise UserError(
                 f"{folder}: the state of frame {index} holds a number that is not finite: leave "

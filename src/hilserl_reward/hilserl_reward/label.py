@@ -83,7 +83,9 @@ def _label(run: Path, arguments: argparse.Namespace) -> None:
 def _news(run: Path, settings: LabelSettings) -> list[FrameLabel]:
     """What outcomes and words say that is not written down yet."""
     known = set(read_labels(run).values())
-    return [label for episode in label_run(run, settings) for label in episode if label not in known]
+    return [
+        label for episode in label_run(run, settings) for label in episode if label not in known
+    ]
 
 
 def set_by_hand(run: Path, episode: str | None, frames: str | None, name: str) -> list[FrameLabel]:
@@ -113,9 +115,7 @@ def set_by_hand(run: Path, episode: str | None, frames: str | None, name: str) -
     low, high = int(first or 0), int(end or there[-1] + 1)
     chosen = [index for index in there if low <= index < high]
     if not chosen or high > there[-1] + 1:
-        raise UserError(
-            f"--frames '{frames}': {episode_name} has frames {there[0]} to {there[-1]}"
-        )
+        raise UserError(f"--frames '{frames}': {episode_name} has frames {there[0]} to {there[-1]}")
     label = None if name == _NONE else Label[name.upper()]
     return [FrameLabel(episode_name, index, label, By.HAND) for index in chosen]
 

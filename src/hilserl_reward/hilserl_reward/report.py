@@ -17,7 +17,6 @@ import matplotlib
 matplotlib.use("Agg")
 import numpy as np
 from matplotlib import pyplot as plt
-from PIL import Image
 
 from hilserl_core.errors import UserError
 from hilserl_core.run import write_aside
@@ -156,9 +155,7 @@ def _tile(place: Place) -> np.ndarray:
     raise UserError(f"{place.run / place.episode}: frame {place.index} is gone")
 
 
-def _page(
-    name: str, figures: Mapping[str, Any], judged: Judged, pictures: list[Picture]
-) -> str:
+def _page(name: str, figures: Mapping[str, Any], judged: Judged, pictures: list[Picture]) -> str:
     style = resources.files("hilserl_replay").joinpath("report.css").read_text()
     tiles = "".join(
         f'<div class="tile"><b>{value}</b><span>{label}</span></div>'

@@ -94,10 +94,11 @@ def make(
 
 def verdict(judged: Judged) -> str:
     """How good a classifier is, in one line."""
+    episodes = len(np.unique(judged.frames.episode))
     return (
         f"accuracy {100 * judged.accuracy:.2f} %, false positives "
         f"{100 * judged.false_positives:.2f} %, recall {100 * judged.recall:.1f} % on "
-        f"{len(judged.target)} frames of {len(np.unique(judged.frames.episode))} episodes kept apart"
+        f"{len(judged.target)} frames of {episodes} episodes kept apart"
     )
 
 

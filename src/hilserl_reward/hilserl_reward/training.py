@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hilserl_core.errors import UserError
-from hilserl_core.labels import Label
 from hilserl_core.parameters import parameter
 from hilserl_policy.augmentation import disturb, random_shift
 from hilserl_policy.encoders import HEADS, EncoderSpec
@@ -50,9 +49,7 @@ class TrainingSettings:
         "a compact network trained on these frames, or a frozen backbone under a trained head",
         choices=("learned", "pretrained"),
     )
-    head: str = parameter(
-        "projection", "what makes features of the trunk's maps", choices=HEADS
-    )
+    head: str = parameter("projection", "what makes features of the trunk's maps", choices=HEADS)
     backbone: str = parameter("efficientnet_lite0", "of the pretrained encoder")
     backbone_weights: str = parameter("", "where its weights are, if not where they usually are")
     reduce: int = parameter(2, "images are averaged down by this factor", low=1, high=8)
@@ -83,7 +80,10 @@ def encoder_spec(settings: TrainingSettings, frames: LabelledFrames) -> EncoderS
     """The encoder of a classifier of these frames."""
     cameras, height, width = frames.size
     frozen = settings.encoder == "pretrained"
-    own = {"trunk": settings.backbone, "backbone_weights": settings.backbone_weights}
+    own: dict[str, Any] = {
+        "trunk": settings.backbone,
+        "backbone_weights": settings.backbone_weights,
+    }
     return EncoderSpec(
         cameras=tuple(f"image {number}" for number in range(cameras)),
         height=height,

@@ -119,9 +119,7 @@ class MujocoNode(Node):
         self._object_pose = self.create_publisher(PoseStamped, "sim/object_pose", qos.SENSOR)
         if self._world.peg is not None:
             self._peg_poses = self.create_publisher(PoseStamped, "sim/peg_pose", qos.SENSOR)
-        self._rewards = self.create_publisher(
-            Reward, self._parameters.reward_topic, qos.RELIABLE
-        )
+        self._rewards = self.create_publisher(Reward, self._parameters.reward_topic, qos.RELIABLE)
         self._images = {
             camera: self.create_publisher(Image, f"camera/{camera}/policy", qos.SENSOR)
             for camera in self._parameters.cameras
