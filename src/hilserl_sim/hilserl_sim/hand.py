@@ -184,6 +184,12 @@ class Hand:
         if here[2] < height - 0.01:
             yield from self.go(np.append(here[:2], height), gripper)
 
+    def hold_at(self, height: float, gripper: float, ticks: int = 12) -> Iterator[Move]:
+        """Goes straight to ``height`` and stays there for what is left of the time."""
+        target = np.append(self.sight.tool_position[:2], height)
+        for _ in range(ticks):
+            yield Move(target, gripper)
+
     def pause(self, gripper: float) -> Iterator[Move]:
         """Sometimes holds still for a while."""
         if self.rng.random() < self.style.pauses / 4 and self.at_leisure:

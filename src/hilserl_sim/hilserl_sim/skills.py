@@ -108,20 +108,13 @@ class LiftCube(Grasp):
         yield from _grasp(hand, offset)
         if kind != "empty":
             low = hand.sight.tool_position[2] + hand.rng.uniform(0.005, 0.025)
-            yield from _raise(hand, low, CLOSE)
+            yield from hand.hold_at(low, CLOSE)
         if kind == "dropped":
             for _ in range(4):
                 yield hand.stay(OPEN)
         if kind != "low":
             gripper = hand.rng.choice([OPEN, CLOSE]) if kind == "dropped" else CLOSE
-            yield from _raise(hand, hand.rng.uniform(0.07, 0.11), gripper)
-
-
-def _raise(hand: Hand, height: float, gripper: float) -> Iterator[Move]:
-    """Goes straight up to ``height`` and stays there a little."""
-    target = np.append(hand.sight.tool_position[:2], height)
-    for _ in range(12):
-        yield Move(target, gripper)
+            yield from hand.hold_at(hand.rng.uniform(0.07, 0.11), gripper)
 
 
 def _in_hand(sight: Sight) -> bool:
