@@ -99,6 +99,15 @@ def _handler(sheet: Sheet) -> type[BaseHTTPRequestHandler]:
     """Serves one sheet."""
 
     class Handler(BaseHTTPRequestHandler):
+        def parse_request(self) -> bool:
+            if not super().parse_request():
+                return False
+            # A page of another site whose name has been made to mean this machine.
+            if self.headers.get("Host", "").rpartition(":")[0] not in (_HOST, "localhost"):
+                self.send_error(HTTPStatus.FORBIDDEN)
+                return False
+            return True
+
         def do_GET(self) -> None:
             parts = urlsplit(self.path).path.strip("/").split("/")
             if parts == [""]:

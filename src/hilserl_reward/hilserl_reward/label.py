@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -81,11 +82,16 @@ def _label(run: Path, arguments: argparse.Namespace) -> None:
 
 
 def _news(run: Path, settings: LabelSettings) -> list[FrameLabel]:
-    """What outcomes and words say that is not written down yet."""
+    """What outcomes and words say that is not written down yet, or say no longer."""
     known = set(read_labels(run).values())
-    return [
-        label for episode in label_run(run, settings) for label in episode if label not in known
+    said = [label for episode in label_run(run, settings) for label in episode]
+    about = {(label.frame, label.by) for label in said}
+    gone = [
+        dataclasses.replace(label, label=None)
+        for label in known
+        if label.by != By.HAND and (label.frame, label.by) not in about
     ]
+    return gone + [label for label in said if label not in known]
 
 
 def set_by_hand(run: Path, episode: str | None, frames: str | None, name: str) -> list[FrameLabel]:

@@ -30,7 +30,10 @@ class LabelSettings:
         high=1000,
     )
     margin: int = parameter(
-        8, "frames before those that stay without a label: it was about to happen", low=0, high=1000
+        5,
+        "frames before those that stay without a label: it may have been done, or nearly",
+        low=0,
+        high=1000,
     )
 
 

@@ -40,7 +40,7 @@ class RewardParameters:
     )
     classifier: str = parameter("", "file that 'hilserl run hilserl_reward train' wrote")
     frames: int = parameter(
-        6, "observations in a row that must say the same before it counts", low=1, high=1000
+        8, "observations in a row that must say the same before it counts", low=1, high=1000
     )
     gap: float = parameter(
         0.35, "s between two observations beyond which they are not in a row", low=0.01, high=10.0

@@ -39,6 +39,14 @@ def test_labels_by_outcome_stay_where_a_person_sets_another(
     assert (run / "labels.jsonl").stat().st_size > size
 
 
+def test_a_wider_margin_takes_labels_back_and_leaves_those_set_by_hand(run: Path) -> None:
+    main([str(run), "--set", "neither", "--episode", "0", "--frames", "9:10"])
+    main([str(run), "--outcomes", "--last", "4", "--margin", "0"])
+    main([str(run), "--outcomes", "--last", "4", "--margin", "5"])
+    left = {index for episode, index in read_labels(run) if episode == "episodes/000000"}
+    assert left == {*range(7), 9, *range(12, 16)}
+
+
 def test_saying_the_same_again_adds_nothing(run: Path) -> None:
     main([str(run), "--outcomes"])
     before = (run / "labels.jsonl").read_text()

@@ -52,8 +52,10 @@ class Listener:
     def meet(self) -> None:
         publishers = (self._observations, self._events)
         self.until(
-            lambda: all(each.get_subscription_count() for each in publishers)
-            and self.node.count_publishers("reward"),
+            lambda: (
+                all(each.get_subscription_count() for each in publishers)
+                and self.node.count_publishers("reward")
+            ),
             "the node",
         )
 
