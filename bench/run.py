@@ -31,6 +31,7 @@ BENCHMARKS = (
     "bench_replay",
     "bench_encoder",
     "bench_convert",
+    "bench_classifier",
     "bench_takeover",
     "bench_lockstep",
     "bench_loop",

@@ -8,6 +8,7 @@ from typing import Any
 
 from hilserl_bringup.graph import Graph, named_run
 from hilserl_bringup.koch_cameras import camera_nodes, camera_parameter, config_parameter
+from hilserl_bringup.koch_reward import JUDGES, judged
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core.errors import UserError
 from hilserl_core.parameters import parameter
@@ -19,6 +20,7 @@ TASKS = ("reach", "lift_cube", "push_cube", "pick_place", "insert_peg")
 SCENES = ("plain", "hard")
 OBSERVATIONS = ("state", "cameras")
 CAMERAS = ("front", "wrist")
+REGIONS = ("whole", "left", "right")
 ENCODERS = ("learned", "end_to_end", "pretrained")
 
 
@@ -50,6 +52,12 @@ class Common:
     front_camera: str = camera_parameter("front")
     wrist_camera: str = camera_parameter("wrist")
     camera_config: str = config_parameter()
+    reward: str = parameter(
+        "sim",
+        "who judges: the simulator, a classifier of the images (see 'classifier'), or the operator",
+        choices=JUDGES,
+    )
+    classifier: str = parameter("", "the classifier's file, where it judges")
     config: str = parameter("", "a ROS parameter file in place of the graph's own")
     panel: bool = parameter(True, "show the live panel where the output is a terminal")
 
@@ -59,6 +67,18 @@ class Record(Common):
     """Arguments of koch_record."""
 
     demos: int = parameter(20, "demonstrations to record", low=1)
+    failures: float = parameter(
+        0.0,
+        "share of episodes that the scripted operator spoils on purpose, for a classifier to see "
+        "what is no success",
+        low=0.0,
+        high=0.95,
+    )
+    region: str = parameter(
+        "left",
+        "half of the patch where a simulated object lies while somebody demonstrates",
+        choices=REGIONS,
+    )
 
 
 @dataclass(frozen=True)
@@ -144,6 +164,8 @@ def _robot_and_people(arguments: Common, intervene: bool) -> tuple[NodeSpec, ...
         "scene": arguments.scene,
         "lockstep": arguments.lockstep,
     }
+    if isinstance(arguments, Record):
+        robot["demonstration_region"] = arguments.region
     pictures: dict[str, Any] = {}
     if arguments.observation == "cameras":
         robot["cameras"] = list(CAMERAS)
@@ -162,6 +184,8 @@ def _robot_and_people(arguments: Common, intervene: bool) -> tuple[NodeSpec, ...
         "seed": arguments.seed,
         "intervene": intervene,
     }
+    if isinstance(arguments, Record):
+        operator["failures"] = arguments.failures
     return (
         *cameras,
         simulator,
@@ -266,21 +290,21 @@ GRAPHS = {
             "koch_record",
             "Record demonstrations; nobody learns.",
             Record,
-            record_nodes,
+            judged(record_nodes),
             ("hilserl_replay", "inspect"),
         ),
         Graph(
             "koch_train",
             "Train a policy from demonstrations and interventions, then evaluate it.",
             Train,
-            train_nodes,
+            judged(train_nodes),
             ("hilserl_replay", "report"),
         ),
         Graph(
             "koch_run",
             "Let a trained policy work, the operator able to take over; nobody learns.",
             Run,
-            run_nodes,
+            judged(run_nodes),
             ("hilserl_replay", "inspect"),
         ),
     )

@@ -11,16 +11,20 @@ import pytest
 
 from hilserl_bringup.graph import make_plan
 from hilserl_bringup.koch import ENCODERS, GRAPHS, TASKS
+from hilserl_bringup.koch_reward import JUDGES
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core import parameters
 
 BY_RCLPY = {"use_sim_time"}
 
 
-def plan_nodes(folder: Path, name: str) -> tuple[NodeSpec, ...]:
+def plan_nodes(folder: Path, name: str, reward: str) -> tuple[NodeSpec, ...]:
     for part in ("checkpoints", "episodes"):
         (folder / "good" / part).mkdir(parents=True)
-    words = [f"policy:={folder / 'good'}"] if name == "koch_run" else []
+    file = folder / "c.safetensors"
+    file.touch()
+    words = [f"reward:={reward}", f"classifier:={file}", "observation:=cameras"]
+    words += [f"policy:={folder / 'good'}"] if name == "koch_run" else []
     return make_plan(GRAPHS[name], words).nodes
 
 
@@ -40,8 +44,9 @@ def parameter_class(node: NodeSpec) -> type[Any]:
 
 
 @pytest.mark.parametrize("name", GRAPHS)
-def test_every_parameter_is_declared_and_right(name: str, tmp_path: Path) -> None:
-    for node in plan_nodes(tmp_path, name):
+@pytest.mark.parametrize("reward", JUDGES)
+def test_every_parameter_is_declared_and_right(name: str, reward: str, tmp_path: Path) -> None:
+    for node in plan_nodes(tmp_path, name, reward):
         values = {key: item for key, item in node.parameters.items() if key not in BY_RCLPY}
         parameters.build(parameter_class(node), values)
 

@@ -116,6 +116,36 @@ def test_demonstrations_of_another_run_take_the_place_of_recording() -> None:
     assert of(plan, "policy_node").parameters["demos"] == 0
 
 
+@pytest.mark.parametrize("graph", ["koch_record", "koch_train"])
+@pytest.mark.parametrize("judge", ["classifier", "operator"])
+def test_another_judge_takes_the_simulators_place_and_the_truth_goes_aside(
+    graph: str, judge: str
+) -> None:
+    Path("c.safetensors").touch()
+    words = ["observation:=cameras", f"reward:={judge}", "classifier:=c.safetensors"]
+    plan, usual = make_plan(GRAPHS[graph], words), make_plan(GRAPHS[graph], words[:1])
+    assert names(plan) == names(usual) | {"reward_node"}
+    assert of(plan, "reward_node").parameters["judge"] == judge
+    assert of(plan, "mujoco_node").parameters["reward_topic"] == "reward/truth"
+    assert "reward/truth" in of(plan, "recorder_node").parameters["judgements"]
+    told = {node.name for node in plan.nodes if "reward/truth" in str(node.parameters)}
+    assert told == {"mujoco_node", "recorder_node"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("reward:=classifier classifier:=c.safetensors", "observation:=cameras"),
+        ("reward:=classifier observation:=cameras", "argument 'classifier' is needed"),
+        ("reward:=classifier observation:=cameras classifier:=no.safetensors", "no.safetensors"),
+        ("reward:=me", "'me' is not one of sim, classifier, operator"),
+    ],
+)
+def test_a_judge_that_cannot_judge_is_refused(words: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        make_plan(TRAIN, words.split())
+
+
 def test_a_run_is_found_by_name_or_path() -> None:
     assert named_run("mine") == Path("runs/mine")
     assert named_run("elsewhere/mine") == Path("elsewhere/mine")

@@ -7,6 +7,7 @@ runs/NAME/checkpoints/           the learner's state
 runs/NAME/encoder/               the newest encoder, with the features of the run's frames
 runs/NAME/timeline.jsonl         phases begun and ended, with wall-clock times
 runs/NAME/evaluations.jsonl      one line an evaluation
+runs/NAME/labels.jsonl           what frames show, one line a label
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,14 +116,19 @@ class RunDirectory:
 
     def append(self, name: str, record: Mapping[str, Any]) -> None:
         """Adds one line to ``name``.jsonl, stamped with the wall-clock time."""
+        self.extend(name, [record])
+
+    def extend(self, name: str, records: Iterable[Mapping[str, Any]]) -> None:
+        """Adds a line for each record to ``name``.jsonl, stamped with the wall-clock time."""
         self.path.mkdir(parents=True, exist_ok=True)
-        line = json.dumps({"wall_time": time.time(), **record})
+        now = time.time()
+        lines = "".join(json.dumps({"wall_time": now, **record}) + "\n" for record in records)
         with open(self.path / f"{name}.jsonl", "ab+") as file:
             if file.tell():
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":
                     file.write(b"\n")  # A crash cut the last line off: it must not take this one.
-            file.write(line.encode() + b"\n")
+            file.write(lines.encode())
 
     def read(self, name: str) -> list[dict[str, Any]]:
         """The lines of ``name``.jsonl; a last line cut off by a crash is left out."""

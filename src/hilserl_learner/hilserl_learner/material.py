@@ -12,12 +12,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hilserl_policy.encoders import Encoder, random_shift
+from hilserl_policy.augmentation import disturb, random_shift
+from hilserl_policy.encoders import Encoder
 
 COARSE = 16  # pixels, height and width of the pictures that features are to bring back
-_GAIN, _TINT = 0.25, 0.3  # deviations of contrast and of each colour, of normalised images
-_OVERLAY = 0.5  # most of another frame that shines through, in half of the images
-_PATCH = 0.35  # most of the width and height that is cut out, in half of the images
 _AT_ONCE = 256  # frames whose features are made at once
 
 
@@ -122,7 +120,7 @@ class FrameMaterial:
     ) -> tuple[Tensor, Tensor]:
         shifted = random_shift(self._frames.array[batch], rng, self._shift)
         clean = self._encoder.normalise(torch.from_numpy(shifted))
-        seen = self._encoder.see(_disturb(clean, generator), half=True)
+        seen = self._encoder.see(disturb(clean, generator), half=True)
         return seen, _pictures(clean)
 
     def features(self, states: NDArray[np.float32]) -> NDArray[np.float16]:
@@ -176,27 +174,6 @@ class MapMaterial:
             features = self._encoder.complete(seen, torch.from_numpy(states[part]))
             result[part] = features.half().numpy()
         return result
-
-
-def _disturb(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Images (cameras, n, 3, h, w) with others over them, another light, and patches cut out."""
-    cameras, n, _, height, width = images.shape
-
-    def uniform() -> Tensor:
-        return torch.rand((cameras, n, 1, 1, 1), generator=generator)
-
-    share = _OVERLAY * uniform() * (uniform() < 0.5)
-    images = torch.lerp(images, images[:, torch.randperm(n, generator=generator)], share)
-    gain = torch.randn((cameras, n, 1, 1, 1), generator=generator)
-    tint = torch.randn((cameras, n, 3, 1, 1), generator=generator)
-    images = images * (1 + _GAIN * gain).clamp_(0.4, 1.6) + _TINT * tint
-    rows = torch.linspace(0, 1, height)[:, None]
-    columns = torch.linspace(0, 1, width)
-    top, left = uniform(), uniform()
-    inside = (rows >= top) & (rows < top + _PATCH * uniform())
-    inside = inside & (columns >= left) & (columns < left + _PATCH * uniform())
-    colour = torch.randn((cameras, n, 3, 1, 1), generator=generator)
-    return torch.where(inside & (uniform() < 0.5), colour, images)
 
 
 def _pictures(images: Tensor) -> Tensor:

@@ -348,27 +348,3 @@ def load_encoder(spec: EncoderSpec, tensors: dict[str, NDArray[np.float32]]) -> 
         raise EncoderError(f"encoder weights '{odd[0]}' do not fit {spec}: train again")
     encoder.load_state_dict({name: torch.from_numpy(np.array(v)) for name, v in tensors.items()})
     return encoder
-
-
-def random_shift(
-    frames: NDArray[np.uint8], rng: np.random.Generator, pad: int
-) -> NDArray[np.uint8]:
-    """Frames moved by up to ``pad`` pixels, edges repeated, as in DrQ (arXiv 2004.13649).
-
-    Args:
-        frames: (n, cameras, 3, h, w); every image of every camera moves by itself.
-        rng: draws the moves.
-        pad: pixels.
-
-    Returns:
-        The same shape; slices are copied, which on a CPU is ten times faster than a gather.
-    """
-    n, cameras, _, height, width = frames.shape
-    padded = np.pad(frames, ((0, 0), (0, 0), (0, 0), (pad, pad), (pad, pad)), mode="edge")
-    moves = rng.integers(0, 2 * pad + 1, (n, cameras, 2))
-    result = np.empty_like(frames)
-    for i in range(n):
-        for camera in range(cameras):
-            y, x = moves[i, camera]
-            result[i, camera] = padded[i, camera, :, y : y + height, x : x + width]
-    return result

@@ -49,6 +49,7 @@ from hilserl_policy.progress import RunProgress
 from hilserl_policy.punctuality import Punctuality
 from hilserl_policy.schedule import EpisodeSummary, intervention_rate, success_rate
 from hilserl_policy.sensors import Sensors
+from hilserl_policy.stall import Stall
 
 HOUSEKEEPING = 0.1
 """s of wall-clock time between two looks at what is due."""
@@ -85,7 +86,8 @@ class PolicyNode(Node):
         self._first_stamp = 0
         self._resetting: Future | None = None
         self._not_before = 0.0
-        self._alive = self._reset_at = self._waited = time.monotonic()
+        self._stall = Stall(p.stall_seconds)
+        self._reset_at = self._waited = time.monotonic()
         self._tick_times: deque[float] = deque(maxlen=100)
         self._punctuality = Punctuality(1 / p.control_rate)
         self._stopped = False
@@ -148,8 +150,9 @@ class PolicyNode(Node):
             self._tick(self._frames.newest)
 
     def _on_event(self, message: OperatorEvent) -> None:
-        if self._loop is not None:
-            self._loop.event(stamp_to_ns(message.header.stamp), Event(message.event))
+        stamp = stamp_to_ns(message.header.stamp)
+        if self._loop is not None and stamp >= self._first_stamp:  # else: of the one before
+            self._loop.event(stamp, Event(message.event))
 
     def _on_arbitration(self, message: Arbitration) -> None:
         self._stopped = message.state == Arbitration.STOPPED
@@ -191,8 +194,9 @@ class PolicyNode(Node):
         except UserError as error:
             self._abort(str(error))
             return
-        self._alive = time.monotonic()
-        self._tick_times.append(self._alive)
+        now = time.monotonic()
+        self._stall.ticked(now)
+        self._tick_times.append(now)
         loop.observe(observation, proposal)
         self._observations.publish(observation_to_msg(observation))
         self._pending_action = (stamp, proposal.values)
@@ -203,6 +207,7 @@ class PolicyNode(Node):
 
     def _judged(self, stamp: int, reward: float) -> None:
         assert self._loop is not None
+        self._stall.judged(time.monotonic())
         self._emit(self._loop.judged(stamp, reward))
         if self._loop is not None and self._pending_action and self._pending_action[0] == stamp:
             self._act()
@@ -229,10 +234,9 @@ class PolicyNode(Node):
             if now > self._done_at:
                 node_main.finish(self)
         elif self._loop is not None:
-            if now - self._alive > self.parameters.stall_seconds:
-                late = self._frames.late(int(self.parameters.max_age * 1e9))
-                silent = f": nothing new on {', '.join(late)}" if late else ""
-                self._abort(f"no complete tick for {self.parameters.stall_seconds:g} s{silent}")
+            late = self._frames.late(int(self.parameters.max_age * 1e9))
+            if stalled := self._stall.reason(now, late):
+                self._abort(stalled)
             elif self._steps.get_subscription_count() == 0 and not self._recorded():
                 self._abort("the recorder has gone")
         elif self._resetting is not None:
@@ -311,7 +315,7 @@ class PolicyNode(Node):
         self._loop = EpisodeLoop(header, max_steps=self.parameters.episode_steps(phase))
         self._command = np.array(answer.command)
         self._first_stamp = stamp_to_ns(answer.stamp)
-        self._alive = time.monotonic()
+        self._stall.begin(time.monotonic())
         if self.parameters.lockstep and self._frames.complete(self._first_stamp):
             self._tick(self._first_stamp)
 

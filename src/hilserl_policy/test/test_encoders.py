@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from hilserl_core.spec import Field, ImageField, ObservationSpec
 from hilserl_core.step import Observation
+from hilserl_policy.augmentation import random_shift
 from hilserl_policy.encoders import (
     HEADS,
     EncoderError,
@@ -17,7 +18,6 @@ from hilserl_policy.encoders import (
     load_encoder,
     make_encoder,
     make_head,
-    random_shift,
     reduce_images,
 )
 from hilserl_policy.layers import SpatialEmbeddings, SpatialSoftmax

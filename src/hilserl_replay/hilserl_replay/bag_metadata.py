@@ -90,6 +90,14 @@ def compression(folder: Path) -> str:
     return "" if mode == "none" else mode
 
 
+def listed_topics(folder: Path) -> set[str]:
+    """A finished bag's topics, as its metadata lists them; none of an unfinished one."""
+    if not is_finished(folder):
+        return set()
+    listed = _information(folder).get("topics_with_message_count") or []
+    return {str(topic["topic_metadata"]["name"]) for topic in listed}
+
+
 def listed_files(folder: Path) -> list[Path]:
     """The files of a finished bag of ours."""
     storage = _information(folder).get("storage_identifier")

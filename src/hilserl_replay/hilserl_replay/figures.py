@@ -22,6 +22,7 @@ from hilserl_replay.summary import (
     intervention_rate,
     success_rate,
     summarise_run,
+    true_success_rate,
 )
 
 _PACKAGES = ("hilserl_core", "torch", "numpy", "mujoco", "mcap")
@@ -40,7 +41,7 @@ class Evaluation:
 
     @property
     def success_rate(self) -> float:
-        return success_rate(self.episodes) or 0.0
+        return true_success_rate(self.episodes) or 0.0
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,11 @@ def _evaluation_figures(data: RunData) -> dict[str, Any]:
     episodes = [episode for evaluation in data.reported for episode in evaluation.episodes]
     return {
         "episodes": len(episodes),
-        "success_rate": rounded(success_rate(episodes)),
+        "success_rate": rounded(true_success_rate(episodes)),
+        "judged_success_rate": rounded(success_rate(episodes)),
+        "wrongly_judged_success": sum(e.success and not e.true_success for e in episodes),
+        "missed_success": sum(e.true_success and not e.success for e in episodes),
+        "judge": data.argument("reward") or "sim",
         "success_rate_of_each": [rounded(e.success_rate) for e in data.reported],
         "cycle_time_s": rounded(cycle_time(episodes), 2),
     }

@@ -103,6 +103,7 @@ def _tiles(figures: Mapping[str, Any]) -> str:
             if each
             else "no evaluation yet",
         )
+        + _judged_tile(evaluation)
         + _tile(
             "none yet" if minutes is None else f"{int(minutes // 60)}:{int(minutes % 60):02d} min",
             f"of training and evaluation, {training['env_steps']} training steps",
@@ -117,6 +118,17 @@ def _tiles(figures: Mapping[str, Any]) -> str:
             + (f"; demonstrations {demonstrated:.1f} s" if demonstrated else ""),
         )
         + "</div>"
+    )
+
+
+def _judged_tile(evaluation: Mapping[str, Any]) -> str:
+    """What the run's own judge made of it, where somebody knows better."""
+    if evaluation["judge"] == "sim":
+        return ""
+    return _tile(
+        percent(evaluation["judged_success_rate"]),
+        f"success as the {evaluation['judge']} judged it: {evaluation['wrongly_judged_success']} "
+        f"episodes wrongly called a success, {evaluation['missed_success']} missed",
     )
 
 

@@ -66,6 +66,9 @@ class RecorderParameters:
     record_cameras: tuple[str, ...] = parameter(
         ("front", "wrist"), "cameras whose policy images, if any, are recorded beside the steps"
     )
+    judgements: tuple[str, ...] = parameter(
+        ("",), "topics of judgements that are recorded beside the steps, such as reward/truth"
+    )
     record_cameras_always: bool = parameter(
         False, "record camera images in every episode, not in evaluations only"
     )
@@ -95,6 +98,8 @@ class RecorderNode(Node):
         for device in self.parameters.devices:
             topic = f"teleop/{device}/event"
             self._record(topic, OperatorEvent, RELIABLE, self.recorder.beside)
+        for topic in filter(None, self.parameters.judgements):
+            self._record(topic, Reward, RELIABLE, self.recorder.beside)
         for camera in filter(None, self.parameters.record_cameras):
             self._record(f"camera/{camera}/policy", Image, SENSOR, self.recorder.image)
         self._raw: BagWriter | None = None

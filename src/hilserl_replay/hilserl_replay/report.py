@@ -86,9 +86,11 @@ def _verdict(figures: Mapping[str, Any]) -> str:
             "episodes"
         )
     each = ", ".join(percent(rate, 0) for rate in evaluation["success_rate_of_each"])
+    judge = evaluation["judge"]
+    judged = percent(evaluation["judged_success_rate"])
     return (
         f"evaluation: {percent(evaluation['success_rate'])} of {evaluation['episodes']} episodes "
-        f"({each})"
+        f"({each})" + (f", {judged} by the {judge}'s judgement" if judge != "sim" else "")
     )
 
 
@@ -120,7 +122,8 @@ def _strip(data: RunData, kind: str) -> Strip:
 
 def _of_kind(episodes: Sequence[EpisodeSummary], kind: str) -> list[EpisodeSummary]:
     """Successes, or what was none, the newest first."""
-    return [episode for episode in reversed(episodes) if episode.success == (kind == "success")]
+    wanted = kind == "success"
+    return [episode for episode in reversed(episodes) if episode.true_success == wanted]
 
 
 if __name__ == "__main__":

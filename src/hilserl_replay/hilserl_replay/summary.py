@@ -10,11 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from hilserl_core.errors import UserError
+from hilserl_core.stamps import stamp_to_ns
 from hilserl_core.step import Episode, Outcome, Phase, Source
-from hilserl_replay.bag_metadata import is_finished, read_notes
-from hilserl_replay.bags import FOLDERS, episode_folders, read_episode
+from hilserl_msgs.msg import Reward
+from hilserl_replay.bag_metadata import is_finished, listed_topics, read_notes
+from hilserl_replay.bags import FOLDERS, decode, episode_folders, read_episode
+from hilserl_replay.mcap_bag import read_messages
 from hilserl_replay.selection import check_run
 
+_TRUTH = "/reward/truth"
 WINDOW = 20
 """Episodes that a running figure is taken over."""
 
@@ -33,6 +37,8 @@ class EpisodeSummary:
         wall_time: s since 1970, when its bag was closed; of one under way, last written.
         finished: whether the bag was closed.
         discarded: given up, or marked as deleted: nobody learns from it.
+        truth: whether the task was done, by who knows better than the run's judge (a simulator,
+            on ``reward/truth``); None where nobody does.
     """
 
     folder: Path
@@ -46,6 +52,7 @@ class EpisodeSummary:
     wall_time: float
     finished: bool
     discarded: bool = False
+    truth: bool | None = None
 
     @property
     def transitions(self) -> int:
@@ -58,7 +65,13 @@ class EpisodeSummary:
 
     @property
     def success(self) -> bool:
+        """Whether the run's judge saw a success."""
         return self.outcome == Outcome.SUCCESS
+
+    @property
+    def true_success(self) -> bool:
+        """Whether it was one, as far as anybody knows."""
+        return self.success if self.truth is None else self.truth
 
     @property
     def name(self) -> str:
@@ -83,6 +96,7 @@ def summarise(folder: Path, episode: Episode) -> EpisodeSummary:
         wall_time=wall_time,
         finished=finished,
         discarded=episode.discarded,
+        truth=_truth(folder, episode),
     )
 
 
@@ -100,6 +114,19 @@ def late_ticks(episode: Episode) -> int:
     if period <= 0:
         return 0
     return int(np.maximum(0, np.rint(intervals / period).astype(int) - counted).sum())
+
+
+def _truth(folder: Path, episode: Episode) -> bool | None:
+    """Whether any observation of an episode was a success by ``reward/truth``, if there is that."""
+    if not any(topic.endswith(_TRUTH) for topic in listed_topics(folder)):
+        return None
+    first, last = (episode.steps[at].observation.stamp for at in (0, -1))
+    known, success = False, False
+    for message in read_messages(folder, {_TRUTH.rpartition("/")[2]}):
+        reward = decode(message, Reward, folder)
+        if first <= stamp_to_ns(reward.header.stamp) <= last:
+            known, success = True, success or reward.value > 0
+    return success if known else None
 
 
 @dataclass(frozen=True)
@@ -141,8 +168,13 @@ def summarise_run(
 
 
 def success_rate(episodes: Sequence[EpisodeSummary]) -> float | None:
-    """Share of successful episodes; None of no episode."""
+    """Share of episodes that the run's judge saw succeed; None of no episode."""
     return sum(episode.success for episode in episodes) / len(episodes) if episodes else None
+
+
+def true_success_rate(episodes: Sequence[EpisodeSummary]) -> float | None:
+    """Share of episodes that succeeded; None of no episode."""
+    return sum(episode.true_success for episode in episodes) / len(episodes) if episodes else None
 
 
 def cycle_time(episodes: Iterable[EpisodeSummary]) -> float | None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from rclpy.serialization import serialize_message
 
 from hilserl_core.images import to_image
+from hilserl_core.stamps import ns_to_stamp
 from hilserl_core.step import Episode, Observation, Outcome, Phase, Source, Step
+from hilserl_msgs.msg import Reward
 from hilserl_replay.bags import EpisodeWriter, episode_folder
 
 SPEC = "0123456789ab-ba9876543210"
@@ -61,8 +63,17 @@ def make_episode(
     return Episode(tuple(steps()))
 
 
-def write_episode(run_dir: Path, episode: Episode, cameras: tuple[str, ...] = ()) -> Path:
-    """Writes an episode into a run, with a frame a step of each camera."""
+def write_episode(
+    run_dir: Path,
+    episode: Episode,
+    cameras: tuple[str, ...] = (),
+    truth: Sequence[tuple[int, float]] = (),
+) -> Path:
+    """Writes an episode into a run, with a frame a step of each camera.
+
+    Args:
+        truth: stamps and values of true rewards beside the steps.
+    """
     first = episode.steps[0]
     folder = episode_folder(run_dir, first.phase, first.episode)
     writer = EpisodeWriter(folder)
@@ -73,6 +84,11 @@ def write_episode(run_dir: Path, episode: Episode, cameras: tuple[str, ...] = ()
             frame = np.full((16, 16, 3), 10 * step.index % 256, np.uint8)
             cdr = serialize_message(to_image(frame, stamp))
             writer.write(f"camera/{camera}/policy", "sensor_msgs/msg/Image", cdr, stamp)
+    for stamp, value in truth:
+        reward = Reward(value=value, judge="sim")
+        reward.header.stamp = ns_to_stamp(stamp)
+        kind = "hilserl_msgs/msg/Reward"
+        writer.write("reward/truth", kind, serialize_message(reward), stamp)
     writer.close()
     return folder
 

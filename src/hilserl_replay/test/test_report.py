@@ -10,6 +10,7 @@ import pytest
 from made_episodes import make_episode, write_episode
 
 from hilserl_core.errors import UserError
+from hilserl_core.run import RunDirectory
 from hilserl_core.step import Outcome, Phase
 from hilserl_replay.figures import load, report
 from hilserl_replay.filmstrip import FRAMES, filmstrip
@@ -27,6 +28,10 @@ def test_figures_of_a_trained_run(trained_run: Path) -> None:
     assert figures["evaluation"] == {
         "episodes": 10,
         "success_rate": 0.9,
+        "judged_success_rate": 0.9,
+        "wrongly_judged_success": 0,
+        "missed_success": 0,
+        "judge": "sim",
         "success_rate_of_each": [1.0, 0.8],
         "cycle_time_s": 3.0,
     }
@@ -41,6 +46,26 @@ def test_figures_of_a_trained_run(trained_run: Path) -> None:
         "intervention_rate_last_20": 0.0,
         "steps_by_source": {"policy": 1000, "human": 200, "offline": 320},
     }
+
+
+def test_the_truth_counts_and_the_judges_error_is_told(run_dir: Path) -> None:
+    config = {"arguments": {"task": "lift_cube", "reward": "classifier"}}
+    RunDirectory.create_or_resume(run_dir, config)
+    # Judged a success: 0, 1 and 2; it was one: 1, 2 and 3. Somebody else's truth came too late.
+    for number in range(5):
+        judged = Outcome.SUCCESS if number < 3 else Outcome.TIMEOUT
+        episode = make_episode(number, 10, phase=Phase.EVALUATE, outcome=judged)
+        last = episode.steps[-1].observation.stamp
+        truth = [(last - 100_000_000, 0.0), (last, float(number in (1, 2, 3))), (last + 1, 1.0)]
+        write_episode(run_dir, episode, truth=truth)
+    figures = report(load(run_dir))["evaluation"]
+    assert figures["success_rate"] == figures["judged_success_rate"] == 0.6
+    assert (figures["wrongly_judged_success"], figures["missed_success"]) == (1, 1)
+    assert figures["success_rate_of_each"] == [0.6]
+    line = write_report(run_dir)
+    assert "60.0 % of 5 episodes (60 %), 60.0 % by the classifier's judgement" in line
+    page = (run_dir / "report.html").read_text()
+    assert "1 episodes wrongly called a success, 1 missed" in page
 
 
 def test_time_in_which_the_run_was_stopped_does_not_count(trained_run: Path) -> None:

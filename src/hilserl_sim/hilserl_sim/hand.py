@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -143,17 +143,23 @@ class Hand:
 
     Motions are generators: each yields a move a tick and reads ``sight`` anew after every
     yield. Everything random comes from ``rng``.
+
+    Attributes:
+        sight: the newest.
+        mistake: (3,) m, by which the person takes the object to be somewhere else.
     """
 
     sight: Sight
+    mistake: Vector
 
     def __init__(self, style: Style, rng: np.random.Generator) -> None:
         self.style, self.rng = style, rng
+        self.mistake = np.zeros(3)
         self._ticks = 0
 
     def see(self, sight: Sight) -> None:
         """Takes note of a tick."""
-        self.sight = sight
+        self.sight = replace(sight, object_position=sight.object_position + self.mistake)
         self._ticks += 1
 
     @property
@@ -177,6 +183,12 @@ class Hand:
         here = self.sight.tool_position
         if here[2] < height - 0.01:
             yield from self.go(np.append(here[:2], height), gripper)
+
+    def hold_at(self, height: float, gripper: float, ticks: int = 12) -> Iterator[Move]:
+        """Goes straight to ``height`` and stays there for what is left of the time."""
+        target = np.append(self.sight.tool_position[:2], height)
+        for _ in range(ticks):
+            yield Move(target, gripper)
 
     def pause(self, gripper: float) -> Iterator[Move]:
         """Sometimes holds still for a while."""

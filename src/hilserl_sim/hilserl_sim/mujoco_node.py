@@ -59,6 +59,11 @@ class MujocoParameters:
     image_size: int = parameter(128, "height and width of images, pixels", low=16, high=640)
     joint_rate: float = parameter(100.0, "joint states in real time, Hz", low=10.0, high=100.0)
     camera_rate: float = parameter(30.0, "images in real time, Hz", low=1.0, high=60.0)
+    reward_topic: str = parameter(
+        "reward",
+        "where the simulator's judgement goes: to reward, or aside, where another judges",
+        choices=("reward", "reward/truth"),
+    )
     demonstration_region: str = parameter(
         "left", "half of the patch where objects lie while demonstrating", choices=REGIONS
     )
@@ -116,7 +121,7 @@ class MujocoNode(Node):
         self._object_pose = self.create_publisher(PoseStamped, "sim/object_pose", qos.SENSOR)
         if self._world.peg is not None:
             self._peg_poses = self.create_publisher(PoseStamped, "sim/peg_pose", qos.SENSOR)
-        self._rewards = self.create_publisher(Reward, "reward", qos.RELIABLE)
+        self._rewards = self.create_publisher(Reward, self._parameters.reward_topic, qos.RELIABLE)
         self._images = {
             camera: self.create_publisher(Image, f"camera/{camera}/policy", qos.SENSOR)
             for camera in self._parameters.cameras

@@ -15,7 +15,13 @@ from hilserl_sim.scripted import ScriptedMotion
 from hilserl_sim.skills import skill_of
 from hilserl_sim.tasks import Judge
 
+_RATE = 1 / koch.CONTROL_PERIOD  # ticks a second
 _ASK_AGAIN = 40  # ticks, longer than any handover takes
+_SAY_AGAIN = 10  # ticks, after which a word that ended no episode is said again
+
+WORDS = ("never", "demonstrations", "always")
+"""When a person says that the task is done: never, where somebody else judges everything; in
+demonstrations; or in every episode."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,10 @@ class Habits:
         hesitation: s, mean of what comes on top of the reaction at random.
         progress: m that the best so far must be beaten by to count as progress.
         release: "grasped" or "done": when to give the arm back.
+        words: one of ``WORDS``.
+        failures: share of the demonstrations that are spoiled on purpose, to show what is no
+            success; the person says so in the end.
+        linger: s, most of the time that is spent on such an end.
     """
 
     patience: float = 1.5
@@ -35,6 +45,9 @@ class Habits:
     hesitation: float = 0.2
     progress: float = 0.01
     release: str = "done"
+    words: str = "never"
+    failures: float = 0.0
+    linger: float = 1.5
 
 
 @dataclass(frozen=True)
@@ -92,6 +105,7 @@ class ScriptedOperator:
         self._phase = Phase.DONE
         self._asked = self._agreed = False
         self._ticks_unheard = 0
+        self._done_for = self._patience = 0  # ticks
         self._motion: ScriptedMotion | None = None
         self._rng = np.random.default_rng(seed)
 
@@ -101,7 +115,14 @@ class ScriptedOperator:
         self._rng = np.random.default_rng([self._seed, int(phase), episode])
         self._judge.reset()
         self._watch()
-        self._motion = self._new_motion(self._demonstrating) if phase == Phase.RECORD else None
+        self._motion, self._patience = None, 0
+        self._done_for = 0
+        if phase == Phase.RECORD:
+            failures = self._habits.failures
+            spoil = failures > 0 and self._rng.random() < failures
+            self._motion = self._new_motion(self._demonstrating, spoil)
+            if spoil:
+                self._patience = round(self._rng.uniform(0.3, 1) * self._habits.linger * _RATE)
 
     def tick(self, sight: Sight, driving: bool) -> Decision:
         """What to do now.
@@ -113,9 +134,27 @@ class ScriptedOperator:
         done = self._judge.update(sight.scene, koch.CONTROL_PERIOD)
         if self._phase == Phase.TRAIN and self._intervene:
             self._consider(sight, done)
-        event = self._event(driving)
         values = self._motion.act(sight) if self._motion is not None else self._zeros
+        event = self._word(done) or self._event(driving)
         return Decision(values, event)
+
+    def overrules(self) -> bool:
+        """Whether an episode that was judged a success when it ended was none to be seen."""
+        return not self._judge.met
+
+    def _word(self, done: bool) -> Event | None:
+        """What the person says of the task, once they have had the time to be sure."""
+        self._done_for = self._done_for + 1 if done else 0
+        spoiled = self._motion is not None and self._motion.ended
+        if spoiled and not done:
+            self._patience -= 1
+            if self._patience <= 0 and -self._patience % _SAY_AGAIN == 0:
+                return Event.FAILURE
+        speaks = {"always": True, "demonstrations": self._phase == Phase.RECORD}
+        if not speaks.get(self._habits.words, False):
+            return None
+        since = self._done_for - round(self._habits.reaction * _RATE)
+        return Event.SUCCESS if since > 0 and (since - 1) % _SAY_AGAIN == 0 else None
 
     def _consider(self, sight: Sight, done: bool) -> None:
         """Starts or ends to help."""
@@ -133,8 +172,8 @@ class ScriptedOperator:
         self._progress.restart()
         self._delay = self._habits.reaction + self._rng.exponential(self._habits.hesitation)
 
-    def _new_motion(self, style: Style) -> ScriptedMotion:
-        return ScriptedMotion(self._task, self._spec, style, self._rng)
+    def _new_motion(self, style: Style, spoil: bool = False) -> ScriptedMotion:
+        return ScriptedMotion(self._task, self._spec, style, self._rng, spoil)
 
     def _event(self, driving: bool) -> Event | None:
         """The key to press so that who drives becomes what the person wants.

@@ -23,13 +23,13 @@ from hilserl_core.messages import floats, stamp_to_ns
 from hilserl_core.node import main as run_node
 from hilserl_core.parameters import parameter
 from hilserl_core.ros_parameters import declare
-from hilserl_core.step import Event, Phase, Source
+from hilserl_core.step import Event, Outcome, Phase, Source
 from hilserl_description import koch
 from hilserl_description.kinematics import ForwardKinematics
 from hilserl_description.scenes import TASKS
 from hilserl_msgs.msg import Action, OperatorEvent, RunStatus
 from hilserl_sim.hand import DEMONSTRATING, SKILLED, Sight, Style
-from hilserl_sim.operator import Habits, ScriptedOperator
+from hilserl_sim.operator import WORDS, Habits, ScriptedOperator
 from hilserl_sim.tasks import WITH_PEG, Peg
 
 _TICK = round(koch.CONTROL_PERIOD * 1e9)
@@ -58,6 +58,18 @@ class OperatorParameters:
         Habits.progress, "m nearer or higher that count as progress", low=0.001, high=0.1
     )
     release_when: str = parameter(Habits.release, "when help ends", choices=("grasped", "done"))
+    words: str = parameter(
+        Habits.words, "when the person says that the task is done", choices=WORDS
+    )
+    overrule: bool = parameter(
+        False, "say failure where a training episode was judged a success and was none"
+    )
+    failures: float = parameter(
+        Habits.failures,
+        "share of demonstrations spoiled on purpose, to show what is no success",
+        low=0.0,
+        high=0.95,
+    )
     help_speed: float = parameter(
         SKILLED.speed, "speed of help, as a share of the fastest", low=0.1, high=1.0
     )
@@ -95,7 +107,15 @@ def make_operator(p: OperatorParameters) -> ScriptedOperator:
         aim=DEMONSTRATING.aim,
     )
     helping = Style(speed=p.help_speed, noise=p.help_noise)
-    habits = Habits(p.patience, p.reaction, p.hesitation, p.progress, p.release_when)
+    habits = Habits(
+        p.patience,
+        p.reaction,
+        p.hesitation,
+        p.progress,
+        p.release_when,
+        p.words,
+        p.failures,
+    )
     return ScriptedOperator(
         p.task, koch.action_spec(), p.seed, demonstrating, helping, habits, p.intervene
     )
@@ -177,6 +197,15 @@ class OperatorNode(Node):
         self._status, self._status_is_new = message, True
         self._status_stamp = stamp_to_ns(message.header.stamp)
         self._try_tick()
+        if self._parameters.overrule and not message.in_episode:
+            self._look_back(message)
+
+    def _look_back(self, status: RunStatus) -> None:
+        """Says so where the episode that has ended was judged a success and was none."""
+        ended = (int(Phase.TRAIN), status.episode - 1)
+        judged = status.last_outcome == int(Outcome.SUCCESS)
+        if judged and self._episode == ended and self._operator.overrules():
+            self._say(Event.FAILURE)
 
     def _on_timer(self) -> None:
         self._is_matched()
@@ -260,13 +289,18 @@ class OperatorNode(Node):
         decision = self._operator.tick(sight, driving)
         self._publish(decision.values, decision.event)
 
+    def _say(self, event: Event) -> None:
+        """Presses a key, about the newest frame."""
+        sec, nanosec = divmod(self._frame, 1_000_000_000)
+        self._event.header.stamp.sec, self._event.header.stamp.nanosec = sec, nanosec
+        self._event.event = int(event)
+        self._events.publish(self._event)
+
     def _publish(self, values: np.ndarray, event: Event | None) -> None:
         assert self._joints is not None
         sec, nanosec = divmod(self._frame, 1_000_000_000)
         if event is not None:
-            self._event.header.stamp.sec, self._event.header.stamp.nanosec = sec, nanosec
-            self._event.event = int(event)
-            self._events.publish(self._event)
+            self._say(event)
         self._answer.header.stamp.sec, self._answer.header.stamp.nanosec = sec, nanosec
         self._answer.values = floats(values)
         # The leader follows the follower, so that it can go limp at its pose; told before

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hilserl_core.errors import UserError
 from hilserl_core.spec import ActionSpec
-from hilserl_sim.hand import Hand, Move, Sight, Style
+from hilserl_sim.hand import STAY, Hand, Move, Sight, Style
 from hilserl_sim.skills import skill_of
 
 
@@ -18,10 +18,27 @@ class ScriptedMotion:
 
     It is a plan that runs along (a generator that is shown a new sight every tick), with
     retries; everything random comes from ``rng``.
+
+    Attributes:
+        ended: whether the plan is over, as that of a task spoiled on purpose is at some time.
     """
 
-    def __init__(self, task: str, spec: ActionSpec, style: Style, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        task: str,
+        spec: ActionSpec,
+        style: Style,
+        rng: np.random.Generator,
+        spoil: bool = False,
+    ) -> None:
         """
+        Args:
+            task: what is done.
+            spec: of the actions.
+            style: how.
+            rng: of everything random.
+            spoil: shows what is no success instead.
+
         Raises:
             UserError: the person cannot do the task, or not with these actions.
         """
@@ -34,13 +51,18 @@ class ScriptedMotion:
         self._rng = rng
         self._wander = np.zeros(3)
         self._plan: Iterator[Move] | None = None
+        self._spoil = spoil
+        self.ended = False
 
     def act(self, sight: Sight) -> NDArray[np.float32]:
         """The action (4,) of this tick."""
         self._hand.see(sight)
         if self._plan is None:
-            self._plan = self._skill.plan(self._hand)
-        move = next(self._plan)
+            skill, hand = self._skill, self._hand
+            self._plan = skill.spoil(hand) if self._spoil else skill.plan(hand)
+        move = next(self._plan, None)
+        if move is None:
+            self.ended, move = True, self._hand.stay(STAY)
         step = move.target - sight.target_position
         fastest = self._scale * self._style.speed * move.care
         # One factor for all axes keeps the tool on a straight line.

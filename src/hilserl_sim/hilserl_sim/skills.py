@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ Vector = NDArray[np.float64]
 
 _GRASP_HEIGHT = 0.015
 _LIFT_HEIGHT = 0.095
+_SPOILING = 80  # ticks of a task done wrongly
 _GRASP_BONUS = 0.05  # m of progress that a grasp is worth
 
 
@@ -35,6 +36,12 @@ class Skill(ABC):
     def secured(self, sight: Sight) -> bool:
         """Whether the object is in hand, in a task that asks for it."""
         return False
+
+    def spoil(self, hand: Hand) -> Iterator[Move]:
+        """Shows what is no success, and ends: here, the task done at a wrong place."""
+        angle = hand.rng.uniform(-np.pi, np.pi)
+        hand.mistake = hand.rng.uniform(0.03, 0.06) * np.array([np.cos(angle), np.sin(angle), 0.0])
+        yield from islice(self.plan(hand), _SPOILING)
 
 
 class Reach(Skill):
@@ -85,6 +92,29 @@ class LiftCube(Grasp):
 
     def progress(self, sight: Sight) -> float:
         return _GRASP_BONUS + sight.height if sight.grasped else -sight.distance
+
+    def spoil(self, hand: Hand) -> Iterator[Move]:
+        """An empty lift, a cube barely raised, one dropped, or a hand above it, open or closed."""
+        kind = hand.rng.choice(["empty", "low", "dropped", "above"])
+        yield from hand.wander_about(OPEN)
+        if kind == "above":
+            height, gripper = hand.rng.uniform(0.03, _LIFT_HEIGHT), hand.rng.choice([OPEN, CLOSE])
+            place = hand.sight.object_position[:2] + hand.rng.normal(0.0, 0.01, 2)
+            yield from hand.go(np.append(place, max(height, HOVER * (gripper == CLOSE))), gripper)
+            return
+        offset = np.zeros(3)
+        if kind == "empty":
+            offset[1] = hand.rng.choice([-1, 1]) * hand.rng.uniform(0.035, 0.05)
+        yield from _grasp(hand, offset)
+        if kind != "empty":
+            low = hand.sight.tool_position[2] + hand.rng.uniform(0.005, 0.025)
+            yield from hand.hold_at(low, CLOSE)
+        if kind == "dropped":
+            for _ in range(4):
+                yield hand.stay(OPEN)
+        if kind != "low":
+            gripper = hand.rng.choice([OPEN, CLOSE]) if kind == "dropped" else CLOSE
+            yield from hand.hold_at(hand.rng.uniform(0.07, 0.11), gripper)
 
 
 def _in_hand(sight: Sight) -> bool:

@@ -134,6 +134,7 @@ class Judge:
     """Whether a task is done, or lost, from what is seen tick by tick.
 
     Attributes:
+        met: what is asked for holds, but maybe not for long.
         success: the task is done.
         failure: it cannot be done any more in this episode.
     """
@@ -148,7 +149,7 @@ class Judge:
     def reset(self) -> None:
         """Forgets the episode."""
         self._held: float | None = None
-        self.success = self.failure = False
+        self.met = self.success = self.failure = False
 
     def update(self, scene: Scene, seconds: float) -> bool:
         """Whether the task is done now, ``seconds`` after the last call."""
@@ -157,6 +158,7 @@ class Judge:
             self._held = None
         else:
             self._held = 0.0 if self._held is None else self._held + seconds
+        self.met = met
         self.success = self._held is not None and self._held >= HOLD - 1e-6
         self.failure = self._failure is not None and not met and self._failure(scene)
         return self.success

@@ -259,3 +259,57 @@ def test_the_same_seed_and_episode_act_the_same_whatever_came_before():
 def test_a_task_that_the_person_cannot_do_is_refused():
     with pytest.raises(UserError, match=r"juggle.*lift_cube"):
         ScriptedOperator("juggle", SPEC, 0, DEMONSTRATING, SKILLED, Habits())
+
+
+def shown_episode(bench: Bench, person: ScriptedOperator, seed: int) -> tuple[Event | None, int]:
+    """A demonstration that only the person's word ends.
+
+    Returns:
+        The word, and for how many ticks the task had been done when it came.
+    """
+    bench.reset(seed)
+    person.begin(Phase.RECORD, seed)
+    driving, done = False, 0
+    for _ in range(200):
+        decision = person.tick(bench.sight(), driving)
+        if decision.event in (Event.SUCCESS, Event.FAILURE):
+            return decision.event, done
+        driving = driving or decision.event == Event.TAKEOVER
+        done += bench.step(decision.values)
+    return None, done
+
+
+def test_a_person_says_success_once_they_have_seen_it_and_only_if_asked():
+    bench = Bench()
+    for words, expected in (("demonstrations", Event.SUCCESS), ("never", None)):
+        person = ScriptedOperator(
+            "lift_cube", SPEC, 0, SKILLED, SKILLED, Habits(words=words, reaction=0.3)
+        )
+        word, done = shown_episode(bench, person, 3)
+        assert word == expected
+        assert done >= 3
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_task_spoiled_on_purpose_ends_with_the_word_failure_or_was_done_after_all(task):
+    bench = Bench(task)
+    habits = Habits(words="demonstrations", failures=1.0)
+    person = ScriptedOperator(task, SPEC, 0, DEMONSTRATING, SKILLED, habits)
+    words = [shown_episode(bench, person, seed) for seed in range(6)]
+    assert all(word is not None for word, _ in words)
+    assert all((word == Event.SUCCESS) == (done > 0) for word, done in words)
+    assert sum(word == Event.FAILURE for word, _ in words) >= 3
+
+
+def test_a_person_denies_a_success_that_was_none():
+    bench = Bench()
+    person = ScriptedOperator("lift_cube", SPEC, 0, SKILLED, SKILLED, Habits())
+    bench.reset(0)
+    person.begin(Phase.TRAIN, 0)
+    person.tick(bench.sight(), False)
+    assert person.overrules()
+    person.begin(Phase.RECORD, 0)
+    while not bench.step(person.tick(bench.sight(), True).values):
+        pass
+    person.tick(bench.sight(), True)
+    assert not person.overrules()

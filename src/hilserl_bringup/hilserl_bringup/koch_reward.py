@@ -1,0 +1,78 @@
+"""Who judges a Koch run: the simulator, a classifier of what the cameras see, or a person."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hilserl_bringup.node_spec import NodeSpec
+from hilserl_core.errors import UserError
+
+JUDGES = ("sim", "classifier", "operator")
+_TRUTH = "reward/truth"
+
+Nodes = Callable[[Any, Path], tuple[NodeSpec, ...]]
+
+
+def judged(nodes: Nodes) -> Nodes:
+    """The nodes of a graph, under the judge that its arguments ask for.
+
+    Where another than the simulator judges, the simulator's own judgement goes aside: the
+    recorder keeps it for the report, and no other node hears of it.
+    """
+
+    def with_judge(arguments: Any, run: Path) -> tuple[NodeSpec, ...]:
+        if arguments.reward == "sim":
+            return nodes(arguments, run)
+        given = _given(arguments)
+        planned = [_with(node, given.get(node.name, {})) for node in nodes(arguments, run)]
+        return (*planned, _reward_node(arguments))
+
+    return with_judge
+
+
+def _given(arguments: Any) -> dict[str, dict[str, Any]]:
+    """What other nodes have to know of it."""
+    everything = arguments.reward == "operator"
+    return {
+        "mujoco_node": {"reward_topic": _TRUTH},
+        "recorder_node": {"judgements": ["reward", _TRUTH]},
+        "operator_node": {
+            "words": "always" if everything else "demonstrations",
+            "overrule": not everything,
+        },
+    }
+
+
+def _with(node: NodeSpec, parameters: Mapping[str, Any]) -> NodeSpec:
+    return dataclasses.replace(node, parameters={**node.parameters, **parameters})
+
+
+def _reward_node(arguments: Any) -> NodeSpec:
+    parameters: dict[str, Any] = {"judge": arguments.reward}
+    if arguments.reward == "classifier":
+        parameters["classifier"] = str(_classifier(arguments))
+    return NodeSpec("hilserl_reward", "reward_node", "reward_node", parameters)
+
+
+def _classifier(arguments: Any) -> Path:
+    """The classifier's file.
+
+    Raises:
+        UserError: none is given or there, or the policy's observations have no images.
+    """
+    if arguments.observation != "cameras":
+        raise UserError(
+            "argument 'reward': a classifier looks at images: give observation:=cameras, or "
+            "reward:=sim"
+        )
+    if not arguments.classifier:
+        raise UserError(
+            "argument 'classifier' is needed: a file that 'hilserl run hilserl_reward train' wrote"
+        )
+    path = Path(arguments.classifier)
+    if not path.is_file():
+        raise UserError(f"argument 'classifier': {path} is not there: name a .safetensors file")
+    return path
