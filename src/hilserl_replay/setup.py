@@ -11,8 +11,8 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
     ],
-    # mcap has no rosdep key: it comes from PyPI on a full ROS 2 as well.
-    install_requires=["setuptools", "mcap", "zstandard"],
+    # mcap and tensorboard have no rosdep key: they come from PyPI on a full ROS 2 as well.
+    install_requires=["setuptools", "mcap", "tensorboard", "zstandard"],
     zip_safe=True,
     maintainer="hilserl maintainers",
     maintainer_email="maintainers@hilserl.org",
@@ -20,6 +20,8 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
+            "curves = hilserl_replay.draw_curves:main",
+            "curves_node = hilserl_replay.curves_node:main",
             "recorder_node = hilserl_replay.recorder_node:main",
             "inspect = hilserl_replay.inspect:main",
             "report = hilserl_replay.report:main",

@@ -274,8 +274,12 @@ class Learner:
             self.save()
 
     def metrics(self) -> dict[str, float]:
-        """How the last updates went."""
+        """How the last updates went; the value of a source that had no sample is left out."""
         names = (*CRITIC_METRICS, *ACTOR_METRICS)
         values = torch.cat((self._critic.cpu(), self._actor.cpu())).tolist()
         result = dict(zip(names, values, strict=True))
+        for source in Source:
+            name = source.name.lower()
+            if not result[f"batch_{name}"]:
+                del result[f"q_{name}"]
         return {**result, **self.sight.metrics()} if self.sight is not None else result

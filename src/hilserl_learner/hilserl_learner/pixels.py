@@ -21,7 +21,7 @@ from torch.func import functional_call
 
 from hilserl_learner.optimise import Trained, descend_together
 from hilserl_learner.parameters import AlgorithmParameters
-from hilserl_learner.sac import Sac, State
+from hilserl_learner.sac import Sac, State, critic_metrics
 from hilserl_policy.encoders import Encoder, random_shift
 from hilserl_policy.networks import Architecture, Masks, Parameters
 from hilserl_replay.buffer import Batch
@@ -90,7 +90,7 @@ class PixelSac(Sac):
         settings, trained = self.settings, (state.critic, state.vision)
         rate, limit = settings.learning_rate, settings.gradient_limit
         value, q = descend_together(trained, loss, rate, limit)
-        return torch.stack((value / settings.critics, q.mean(), target.mean()))
+        return critic_metrics(value / settings.critics, q, target, batch)
 
     def update_by_cloning(self, state: State, batch: Batch) -> Tensor:
         """Moves actor and encoder towards people's actions alone; returns the (1,) loss."""

@@ -30,7 +30,14 @@ from hilserl_policy.networks import (
 )
 from hilserl_replay.buffer import Batch
 
-CRITIC_METRICS = ("critic_loss", "q", "target_q")
+_SOURCES = tuple(source.name.lower() for source in Source)
+CRITIC_METRICS = (
+    "critic_loss",
+    "q",
+    "target_q",
+    *(f"q_{source}" for source in _SOURCES),
+    *(f"batch_{source}" for source in _SOURCES),
+)
 ACTOR_METRICS = (
     "actor_loss",
     "cloning_error",
@@ -59,6 +66,19 @@ def _taken(values: Tensor, gripper: Tensor) -> Tensor:
     choices = torch.arange(values.shape[-2], device=values.device)[:, None]
     # A sum over three rows instead of a gather: its gradient is a product, not a scatter.
     return (values * (choices == gripper)).sum(-2)
+
+
+def critic_metrics(loss: Tensor, q: Tensor, target: Tensor, batch: Batch) -> Tensor:
+    """CRITIC_METRICS: the values q (ensemble, batch), also by who acted, and the batch's shares.
+
+    The value of a source that the batch has no sample of is nan.
+    """
+    sources = torch.arange(len(_SOURCES), device=q.device)
+    acted = (batch.source == sources[:, None]).float()  # (sources, batch)
+    samples = acted.sum(1)
+    each = q.mean(0)
+    whole = torch.stack((loss, each.mean(), target.mean()))
+    return torch.cat((whole, (acted @ each) / samples, samples))
 
 
 def _people(batch: Batch) -> Tensor:
@@ -160,7 +180,7 @@ class Sac:
 
         settings = self.settings
         value, q = descend(state.critic, loss, settings.learning_rate, settings.gradient_limit)
-        return torch.stack((value / settings.critics, q.mean(), target.mean()))
+        return critic_metrics(value / settings.critics, q, target, batch)
 
     def critic_loss(
         self,

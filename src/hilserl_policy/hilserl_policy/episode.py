@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from hilserl_core.spec import GRIPPER_STAY, gripper_choice
 from hilserl_core.step import Event, Observation, Outcome, Phase, Source, Step
 from hilserl_policy.actor import Proposal
 
@@ -52,6 +53,8 @@ class EpisodeLoop:
         header: the step that others are made from: run, phase, episode, spec.
         max_steps: transitions until a time-out.
         outcome: NONE while the episode goes on.
+        reward: earned so far.
+        gripper_actions: steps whose action closed or opened the gripper.
     """
 
     header: Step
@@ -59,6 +62,8 @@ class EpisodeLoop:
     outcome: Outcome = Outcome.NONE
     steps: int = 0
     human_steps: int = 0
+    reward: float = 0.0
+    gripper_actions: int = 0
     _ticks: deque[_Tick] = field(default_factory=deque)
     _word: tuple[int, Event] | None = None
 
@@ -148,6 +153,9 @@ class EpisodeLoop:
         )
         self.steps += 1
         self.human_steps += executed.source == Source.HUMAN
+        self.reward += reward
+        gripper = gripper_choice(executed.action[-1:])  # none of an action without numbers
+        self.gripper_actions += int((gripper != GRIPPER_STAY).sum())
         return step
 
     def _last(self, tick: _Tick, terminal: bool, outcome: Outcome) -> Step:

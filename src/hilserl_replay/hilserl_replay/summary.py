@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hilserl_core.errors import UserError
-from hilserl_core.run import RunDirectory
+from hilserl_core.run import WINDOW, RunDirectory
 from hilserl_core.step import Episode, Outcome, Phase, Source
 from hilserl_replay.bag_metadata import is_finished, read_notes
 from hilserl_replay.bags import FOLDERS, episode_folders, read_episode
-
-WINDOW = 20
-"""Episodes that a running figure is taken over."""
 
 
 @dataclass(frozen=True)
