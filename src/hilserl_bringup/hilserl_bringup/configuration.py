@@ -19,14 +19,19 @@ PARAMETERS = "ros__parameters"
 Sections = dict[str, dict[str, Any]]
 
 
-def packaged(graph: str) -> Path:
-    """The parameter file that comes with a graph."""
-    beside = Path(__file__).resolve().parents[1] / "config" / f"{graph}.yaml"
+def share(folder: str) -> Path:
+    """A folder of this package's data: in its sources, or where it is installed."""
+    beside = Path(__file__).resolve().parents[1] / folder
     if beside.exists():
         return beside
     from ament_index_python.packages import get_package_share_directory
 
-    return Path(get_package_share_directory("hilserl_bringup"), "config", f"{graph}.yaml")
+    return Path(get_package_share_directory("hilserl_bringup"), folder)
+
+
+def packaged(graph: str) -> Path:
+    """The parameter file that comes with a graph."""
+    return share("config") / f"{graph}.yaml"
 
 
 def read(path: Path) -> Sections:

@@ -21,6 +21,8 @@ from hilserl_core.errors import UserError
 from hilserl_core.run import RunDirectory
 
 RUNS = Path("runs")
+VIEWS = ("rviz", "tensorboard", "wandb")
+"""Arguments that say how a run is looked at."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Plan:
     def config(self) -> dict[str, Any]:
         """What the run's ``config.yaml`` holds."""
         # How a run is shown, and from which file its parameters came, is not part of it.
-        left_out = {"run", "panel", "config"}
+        left_out = {"run", "panel", "config", *VIEWS}
         given = dataclasses.asdict(self.arguments)
         return {
             "graph": self.graph.name,
@@ -66,6 +68,7 @@ class Plan:
                     "parameters": dict(node.parameters),
                 }
                 for node in self.nodes
+                if not node.watches
             },
         }
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core.errors import UserError
 
 
@@ -57,6 +58,21 @@ def find_program(package: str, program: str) -> list[str]:
         f"no programs of a package '{package}' are installed: build the workspace and "
         "source it, or check the name"
     )
+
+
+def installed(nodes: Sequence[NodeSpec]) -> tuple[list[NodeSpec], list[str]]:
+    """The nodes that there are programs for; and a line for each optional one that is left out."""
+    found, left_out = [], []
+    for node in nodes:
+        programs = {**_entry_points(node.package), **_installed(node.package)}
+        if node.optional and node.program not in programs:
+            left_out.append(
+                f"{node.name} is left out: package {node.package} is not installed here (it comes "
+                "with a full ROS 2)"
+            )
+        else:
+            found.append(node)
+    return found, left_out
 
 
 def child_environment(base: Mapping[str, str], added: Mapping[str, str]) -> dict[str, str]:

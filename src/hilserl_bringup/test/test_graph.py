@@ -82,7 +82,7 @@ def test_training_has_every_part_and_ends_with_the_policy() -> None:
     plan = make_plan(TRAIN, [])
     assert names(plan) == {
         *("mujoco_node", "operator_node", "mux_node"),
-        *("policy_node", "recorder_node", "learner_node"),
+        *("policy_node", "recorder_node", "learner_node", "curves_node"),
     }
     assert [node.name for node in plan.nodes if node.ends_run] == ["policy_node"]
 
