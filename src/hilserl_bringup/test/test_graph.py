@@ -66,6 +66,7 @@ def test_words_become_typed_arguments() -> None:
         ("sim:=false", "'sim'.*real-arm"),
         ("demonstrations:=nowhere", "'demonstrations': runs/nowhere holds no episodes"),
         ("config:=missing.yaml", "missing.yaml: No such file"),
+        ("wandb:=yes", "argument 'wandb': 'yes' is not one of off, offline, online"),
     ],
 )
 def test_a_wrong_word_is_named_with_its_remedy(word: str, message: str) -> None:

@@ -81,6 +81,18 @@ def test_the_same_nodes_start_with_the_same_parameters(
     assert "the figure" in result.stdout
 
 
+def test_rviz_starts_where_it_is_installed(stage: Any) -> None:
+    stage.add("rviz2", "rviz2", "exit 0")  # somebody closes it at once
+    result = launch(stage, "koch_train", "rviz:=true", "run:=mine")
+    assert result.returncode == 0, result.stderr
+    output = result.stdout + result.stderr
+    assert "robot_state_publisher is left out: package robot_state_publisher is not" in output
+    assert "rviz2 is left out" not in output
+    (start,) = stage.starts("rviz2")
+    assert Path(after(start, "-d")[0]).name == "koch.rviz"
+    assert stage.starts("report") == [["runs/mine"]]
+
+
 def test_crashed_nodes_come_back(stage: Any) -> None:
     once = 'if [ $(wc -l < "$NOTES/$name") = 1 ]; then kill -9 $$; fi; '
     stage.add("hilserl_policy", "policy_node", once + "sleep 2; exit 0")

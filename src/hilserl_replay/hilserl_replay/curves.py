@@ -117,8 +117,12 @@ TAGS: tuple[Tag, ...] = (
         lambda _, recent: _interventions(recent),
         STEPS,
     ),
-    _episode("step/success_rate", f"share of successes {_LAST}, over control steps",
-             lambda _, recent: _mean_success(recent), STEPS),
+    _episode(
+        "step/success_rate",
+        f"share of successes {_LAST}, over control steps",
+        lambda _, recent: _mean_success(recent),
+        STEPS,
+    ),
     _episode(
         "episode/cycle_time",
         "duration of a successful episode, s",
@@ -129,8 +133,11 @@ TAGS: tuple[Tag, ...] = (
         "steps of an episode whose action closed or opened the gripper",
         _key("gripper_actions"),
     ),
-    _episode("actor/steps_per_s", "control steps per second of wall-clock time, resets included",
-             lambda line, _: _rate(line)),
+    _episode(
+        "actor/steps_per_s",
+        "control steps per second of wall-clock time, resets included",
+        lambda line, _: _rate(line),
+    ),
     _episode(
         "actor/weights_age",
         "s from the arrival of weights to when they acted, mean over an episode's steps",
@@ -160,8 +167,10 @@ TAGS: tuple[Tag, ...] = (
     _learning("learner/gripper_entropy", "of the gripper's choice, nat"),
     _learning("learner/temperature", "weight of the arm's entropy in the actor's loss"),
     _learning("learner/updates_per_s", "updates of the critics per second of wall-clock time"),
-    _learning("learner/encoder_explained", "share of the old features' variance that a new "
-              "encoder explains linearly, at its adoption"),
+    _learning(
+        "learner/encoder_explained",
+        "share of the old features' variance that a new encoder explains linearly, at its adoption",
+    ),
     *(
         _learning(f"batch/{name}", f"samples of a batch {words}", f"batch_{name}")
         for name, words in _SOURCES.items()
@@ -227,8 +236,7 @@ class Curves:
 
     def __post_init__(self) -> None:
         self._tails = {
-            name: _Tail(self.run_dir / f"{name}.jsonl")
-            for name in (HISTORY, LEARNER, EVALUATIONS)
+            name: _Tail(self.run_dir / f"{name}.jsonl") for name in (HISTORY, LEARNER, EVALUATIONS)
         }
 
     def new(self) -> Iterator[Point]:

@@ -61,9 +61,7 @@ class Shape:
 def box(low: ArrayLike, high: ArrayLike) -> Vector:
     """The 12 edges of a box, as (24, 3) points: each two are one edge."""
     corners = [np.array(corner) for corner in itertools.product(*zip(low, high, strict=True))]
-    edges = [
-        (a, b) for a, b in itertools.combinations(corners, 2) if np.count_nonzero(a != b) == 1
-    ]
+    edges = [(a, b) for a, b in itertools.combinations(corners, 2) if np.count_nonzero(a != b) == 1]
     return np.array(edges, np.float64).reshape(-1, 3)
 
 

@@ -79,7 +79,9 @@ def test_the_motion_of_joints_is_drawn_where_the_tool_would_go() -> None:
     shapes = drawn(View(command=koch.HOME, proposals={"policy": turn}), "joint_delta", lookahead=1)
     moved = koch.HOME.copy()
     moved[0] += 0.2
-    assert shapes["motion of policy"].points[1] == pytest.approx(ForwardKinematics().position(moved))
+    assert shapes["motion of policy"].points[1] == pytest.approx(
+        ForwardKinematics().position(moved)
+    )
 
 
 @pytest.mark.parametrize("values", [np.zeros(4), np.ones(3), np.full(4, np.nan), np.zeros(0)])
