@@ -17,8 +17,8 @@ def main(args: Sequence[str] | None = None) -> None:
     width = max(len(tag.name) for tag in TAGS)
     parser = argparse.ArgumentParser(
         prog="curves",
-        description="Draws a run's curves from its logs: TensorBoard's event files in RUN/tensorboard,"
-        " or Weights & Biases.",
+        description="Draws a run's curves from its logs: TensorBoard's event files in "
+        "RUN/tensorboard, or Weights & Biases.",
         epilog="curves:\n"
         + "\n".join(f"  {tag.name:{width}}  {tag.text}" for tag in TAGS)
         + "\n\nexample: hilserl run hilserl_replay curves runs/first && tensorboard --logdir runs",

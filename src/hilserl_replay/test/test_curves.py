@@ -24,8 +24,8 @@ from hilserl_replay.figures import load, report
 def end_episode(run: Path, success: bool = True, human: int = 0, **more: Any) -> None:
     """Writes down an episode of 10 steps, as the policy node does."""
     outcome = int(Outcome.SUCCESS if success else Outcome.TIMEOUT)
-    line = {"phase": int(Phase.TRAIN), "episode": 0, "outcome": outcome, "steps": 10,
-            "human_steps": human, "duration": 1.0, "wall": 2.0, "reward": float(success)}  # fmt: skip
+    line = {"phase": int(Phase.TRAIN), "episode": 0, "outcome": outcome, "steps": 10}
+    line |= {"human_steps": human, "duration": 1.0, "wall": 2.0, "reward": float(success)}
     RunDirectory(run).append("history", {**line, **more})
 
 
