@@ -10,10 +10,13 @@ from typing import Any
 import yaml
 
 from hilserl_bringup.node_spec import NodeSpec
+from hilserl_bringup.programs import node_programs
 from hilserl_core.errors import UserError
 from hilserl_core.run import write_aside
 
 ALL_NODES = "/**"
+ARGUMENTS = "graph"
+"""The section that holds arguments of the graph; those of the command line go before them."""
 PARAMETERS = "ros__parameters"
 
 Sections = dict[str, dict[str, Any]]
@@ -59,13 +62,15 @@ def read(path: Path) -> Sections:
 def resolve(nodes: Sequence[NodeSpec], sections: Sections, path: Path) -> tuple[NodeSpec, ...]:
     """Completes every node's parameters from a parameter file's sections.
 
+    A section for a node that only other graphs start is left alone: one file may serve them all.
+
     Raises:
         UserError: a section names no node, sets a parameter that an argument sets, or holds
             an empty list.
     """
     names = [node.name for node in nodes]
     for section in sections:
-        if section != ALL_NODES and section not in names:
+        if section not in (ALL_NODES, ARGUMENTS, *names) and section not in node_programs():
             raise UserError(
                 f"parameter file {path}: there is no node '{section}', "
                 f"choose from: {', '.join([ALL_NODES, *names])}"

@@ -96,9 +96,19 @@ def _start(context: LaunchContext, graph: Graph) -> list[Any]:
 
 
 def given_words(context: LaunchContext, graph: Graph) -> list[str]:
-    """The graph's arguments as launch has them, and those of the command line it ignored."""
-    names = [field.name for field in dataclasses.fields(graph.arguments)]
-    words = [f"{name}:={context.launch_configurations[name]}" for name in names]
+    """The graph's arguments that somebody gave, and those of the command line launch ignored.
+
+    A default that nobody gave yields to the parameter file.
+    """
+    defaults = {name: default for name, default, _ in parameters.describe(graph.arguments)}
+    names = list(defaults)
+    typed = {word.partition(":=")[0] for word in context.argv}
+    configurations = context.launch_configurations
+    words = [
+        f"{name}:={configurations[name]}"
+        for name in names
+        if name in typed or configurations[name] != defaults[name]
+    ]
     ignored = (word for word in context.argv if ":=" in word and word.split(":=")[0] not in names)
     return [*words, *ignored]
 

@@ -28,7 +28,9 @@ _NAMED = 8  # episodes that a line names before it says how many more there are
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point; exits 0 where nothing is missing or damaged, and 1 otherwise."""
     parser = argparse.ArgumentParser(
-        prog="inspect", description="Episodes, steps by source, outcomes and gaps of a run."
+        prog="inspect",
+        description="Episodes, steps by source, outcomes and gaps of a run.",
+        epilog="example: hilserl run hilserl_replay inspect runs/first",
     )
     parser.add_argument("run", type=Path, help="the run's folder, runs/NAME")
     arguments = parser.parse_args(args)
