@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hilserl_core.errors import UserError
+from hilserl_core.progress import track
 from hilserl_core.run import WINDOW, RunDirectory
 from hilserl_core.step import Episode, Outcome, Phase, Source
 from hilserl_replay.bag_metadata import is_finished, read_notes
@@ -93,13 +94,13 @@ def summarise_run(run_dir: Path) -> RunSummary:
     if not run.config_path.exists() and not any(run.episodes(kind).is_dir() for kind in FOLDERS):
         raise UserError(f"{run_dir}: not a run: it holds neither config.yaml nor episodes")
     episodes, unreadable = [], []
-    for kind in FOLDERS:
-        for folder in episode_folders(run_dir, kind):
-            try:
-                episodes.append(summarise(folder, read_episode(folder)))
-            except UserError as error:
-                if is_finished(folder):  # else: under way, before its first step
-                    unreadable.append(str(error))
+    folders = [folder for kind in FOLDERS for folder in episode_folders(run_dir, kind)]
+    for folder in track(folders, "reading episodes"):
+        try:
+            episodes.append(summarise(folder, read_episode(folder)))
+        except UserError as error:
+            if is_finished(folder):  # else: under way, before its first step
+                unreadable.append(str(error))
     return RunSummary(tuple(episodes), tuple(unreadable))
 
 
