@@ -161,34 +161,28 @@ def check_clock(synchronised: bool | None, year: int) -> Finding:
     return good("clock", "kept by NTP")
 
 
-def check_ports(ports: Sequence[Path], allowed: Callable[[Path], bool], groups: str) -> Finding:
-    """Serial ports, and whether this user may use them."""
-    subject = "serial ports"
-    if not ports:
-        return note(subject, "none", "needed for a real arm: plug its USB adapter in")
-    refused = [str(port) for port in ports if not allowed(port)]
+def check_devices(
+    subject: str, group: str, paths: Sequence[Path], allowed: Callable[[Path], bool], groups: str
+) -> Finding:
+    """Which there are of what a real arm needs, and whether this user may use them.
+
+    Args:
+        subject: what the devices are.
+        group: whose members may use them.
+        paths: those there are.
+        allowed: whether this user may use one.
+        groups: this user's, in words.
+    """
+    if not paths:
+        return note(subject, "none", "needed for a real arm: plug them in")
+    refused = [str(path) for path in paths if not allowed(path)]
     if refused:
         return bad(
             subject,
             f"{', '.join(refused)} may not be used (your groups: {groups})",
-            "sudo usermod -aG dialout $USER, then log in again",
+            f"sudo usermod -aG {group} $USER, then log in again",
         )
-    return good(subject, ", ".join(map(str, ports)))
-
-
-def check_cameras(cameras: Sequence[Path], allowed: Callable[[Path], bool], groups: str) -> Finding:
-    """Video devices, and whether this user may use them."""
-    subject = "cameras"
-    if not cameras:
-        return note(subject, "none", "needed for a real arm that sees: plug one in")
-    refused = [str(camera) for camera in cameras if not allowed(camera)]
-    if refused:
-        return bad(
-            subject,
-            f"{', '.join(refused)} may not be used (your groups: {groups})",
-            "sudo usermod -aG video $USER, then log in again",
-        )
-    return good(subject, ", ".join(map(str, cameras)))
+    return good(subject, ", ".join(map(str, paths)))
 
 
 def check_rendering(environment: Mapping[str, str], found: bool) -> Finding:
@@ -228,8 +222,8 @@ def examine(runs: Path) -> list[Finding]:
         check_rendering(environment, _has_egl()),
         check_governor(_governors()),
         check_clock(_synchronised(), _year()),
-        check_ports(_devices("ttyUSB*", "ttyACM*"), _allowed, groups),
-        check_cameras(_devices("video*"), _allowed, groups),
+        check_devices("serial ports", "dialout", _devices("ttyUSB*", "ttyACM*"), _allowed, groups),
+        check_devices("cameras", "video", _devices("video*"), _allowed, groups),
     ]
 
 

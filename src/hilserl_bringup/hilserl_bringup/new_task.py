@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import textwrap
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -105,10 +105,10 @@ def template(name: str, base: str, path: Path) -> str:
     for package, program, text, usual in _NODES:
         cls = parameter_class(package, program)
         assert cls is not None, f"{program} declares no parameters"
-        values = {field.name: field.default for field in dataclasses.fields(cls)}
-        chosen = {key: values[key] for key in usual}
+        defaults: dict[str, Any] = {f.name: f.default for f in dataclasses.fields(cls)}
+        often = {key: defaults[key] for key in usual}
         comment = "\n".join(textwrap.wrap(text, _WIDTH, initial_indent="# "))
-        body = _parameters(cls, chosen, usual, without=set_by_graphs.get(program, set()))
+        body = _parameters(cls, often, usual, without=set_by_graphs.get(program, set()))
         parts.append(f"{comment}\n{program}:\n  {PARAMETERS}:\n{body}")
     return "\n".join(parts)
 
@@ -124,7 +124,7 @@ def _set_by_graphs() -> dict[str, set[str]]:
 
 
 def _parameters(
-    cls: type[Any], chosen: dict[str, Any], why: dict[str, str], without: Container[str]
+    cls: type[Any], chosen: Mapping[str, Any], why: Mapping[str, str], without: Container[str]
 ) -> str:
     """Lines of one section: those chosen first, then the others as comments."""
     lines = []

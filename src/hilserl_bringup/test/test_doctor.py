@@ -54,14 +54,28 @@ CAMERAS = [Path("/dev/video0")]
         (doctor.check_clock(False, 2026), Level.NOTE, "set-ntp"),
         (doctor.check_clock(None, 2026), Level.NOTE, "chrony"),
         (doctor.check_clock(True, 1970), Level.BAD, "1970"),
-        (doctor.check_ports([], lambda _: True, "a: b"), Level.NOTE, "plug"),
-        (doctor.check_ports(PORTS, lambda _: True, "a: b"), Level.GOOD, "ttyUSB0, /dev/ttyACM0"),
         (
-            doctor.check_ports(PORTS, lambda port: port.name == "ttyACM0", "ada: users"),
+            doctor.check_devices("serial ports", "dialout", [], lambda _: True, "a: b"),
+            Level.NOTE,
+            "plug",
+        ),
+        (
+            doctor.check_devices("serial ports", "dialout", PORTS, lambda _: True, "a: b"),
+            Level.GOOD,
+            "ttyUSB0, /dev/ttyACM0",
+        ),
+        (
+            doctor.check_devices(
+                "serial ports", "dialout", PORTS, lambda port: port.name == "ttyACM0", "ada: users"
+            ),
             Level.BAD,
             "^/dev/ttyUSB0 may not.*ada: users.*dialout",
         ),
-        (doctor.check_cameras(CAMERAS, lambda _: False, "ada: users"), Level.BAD, "-aG video"),
+        (
+            doctor.check_devices("cameras", "video", CAMERAS, lambda _: False, "ada: users"),
+            Level.BAD,
+            "-aG video",
+        ),
         (doctor.check_rendering({}, found=False), Level.BAD, "libegl1"),
         (doctor.check_rendering({"MUJOCO_GL": "osmesa"}, found=True), Level.BAD, "black"),
         (doctor.check_rendering({"MUJOCO_GL": "egl"}, found=True), Level.GOOD, "EGL"),

@@ -93,6 +93,16 @@ def test_rviz_starts_where_it_is_installed(stage: Any) -> None:
     assert stage.starts("report") == [["runs/mine"]]
 
 
+def test_a_parameter_files_arguments_yield_to_words_and_to_nothing_else(stage: Any) -> None:
+    arguments = "{task: reach, seed: 9, observation: cameras}"
+    Path("mine.yaml").write_text(f"graph:\n  ros__parameters: {arguments}\n")
+    # The word says the default, and was said: it counts.
+    words = ["config:=mine.yaml", "run:=mine", "task:=lift_cube"]
+    assert launch(stage, "koch_train", *words).returncode == 0
+    found = yaml.safe_load(Path("runs/mine/config.yaml").read_text())["arguments"]
+    assert (found["task"], found["seed"], found["observation"]) == ("lift_cube", 9, "cameras")
+
+
 def test_crashed_nodes_come_back(stage: Any) -> None:
     once = 'if [ $(wc -l < "$NOTES/$name") = 1 ]; then kill -9 $$; fi; '
     stage.add("hilserl_policy", "policy_node", once + "sleep 2; exit 0")

@@ -93,7 +93,7 @@ class WeightsAndBiases:
 
     def __init__(self, run_dir: Path, mode: str) -> None:
         check_wandb(mode)
-        import wandb  # type: ignore[import-not-found, unused-ignore]
+        import wandb
 
         run_dir.mkdir(parents=True, exist_ok=True)
         self.folder = run_dir / "wandb"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,7 +58,7 @@ class Shape:
     text: str = ""
 
 
-def box(low: ArrayLike, high: ArrayLike) -> Vector:
+def box(low: Sequence[float] | Vector, high: Sequence[float] | Vector) -> Vector:
     """The 12 edges of a box, as (24, 3) points: each two are one edge."""
     corners = [np.array(corner) for corner in itertools.product(*zip(low, high, strict=True))]
     edges = [(a, b) for a, b in itertools.combinations(corners, 2) if np.count_nonzero(a != b) == 1]
