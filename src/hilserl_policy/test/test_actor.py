@@ -109,12 +109,14 @@ def test_the_age_of_weights_is_counted_from_their_arrival_to_when_they_act():
     assert actor.mean_age is None
     now = 10.0
     actor.load(weights(OBSERVATION, encoder=None))
-    for now in (11.0, 13.0):
-        actor.act(Observation(0, np.zeros(1, np.float32)))
+    now = 11.0
+    actor.act(Observation(0, np.zeros(2, np.float32)))
+    now = 13.0
+    actor.act(Observation(0, np.zeros(2, np.float32)))
     assert actor.mean_age == 2.0
     now = 20.0
     actor.load(weights(OBSERVATION, encoder=None, version=2))
     now = 21.0
     actor.begin(Phase.TRAIN, 1)
-    actor.act(Observation(0, np.zeros(1, np.float32)))
+    actor.act(Observation(0, np.zeros(2, np.float32)))
     assert actor.mean_age == 1.0
