@@ -27,9 +27,9 @@ demo: setup
 	@bash scripts/demo.sh $(TASK) $(OBS) $(SCENE) $(SEED) $(BASELINES) $(REWARD)
 
 check: setup
-	@$(WITH_ENV) ruff check src bench tests requirements
-	@$(WITH_ENV) ruff format --check --quiet src bench tests requirements || \
-	  { echo "some files are not formatted: run 'ruff format src bench tests requirements'"; exit 1; }
+	@$(WITH_ENV) ruff check src bench tests requirements scripts
+	@$(WITH_ENV) ruff format --check --quiet src bench tests requirements scripts || \
+	  { echo "some files are not formatted: run 'ruff format src bench tests requirements scripts'"; exit 1; }
 	@$(WITH_ENV) mypy --no-error-summary $(wildcard src/hilserl_*/hilserl_*)
 
 test: check

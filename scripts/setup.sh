@@ -4,6 +4,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# shellcheck disable=SC1091
+. scripts/progress.sh
+
 fail() { echo "setup: $*" >&2; exit 1; }
 
 check_machine() {
@@ -41,13 +44,25 @@ build_hash() {
 install_environment() {
   echo "setup: installing ROS 2 Jazzy, torch and the rest into .venv (a few minutes)"
   rm -rf .venv
+  mkdir -p log
   "$PYTHON" -m venv .venv
-  .venv/bin/pip install --quiet --disable-pip-version-check \
-    -r requirements/ros-jazzy.txt -r requirements/python.txt 2> >(grep -v '^WARNING' >&2) ||
-    fail "installing failed: is the package index reachable? The lines above say more"
+  # Each package is first collected, then installed.
+  .venv/bin/pip install --disable-pip-version-check --progress-bar off \
+    -r requirements/ros-jazzy.txt -r requirements/python.txt > log/install.txt 2>&1 &
+  wait_with_bar $! "setup: packages" $((2 * $(cat requirements/*.txt | grep -c ==))) installed ||
+    { grep -v '^WARNING' log/install.txt | tail -20 >&2
+      fail "installing failed: is the package index reachable? log/install.txt holds everything"; }
   .venv/bin/python requirements/fix_wheels.py
   environment_hash > .venv/hilserl-environment
 }
+
+installed() {
+  local collected folders
+  collected=$(grep -c '^Collecting' log/install.txt || true)
+  folders=(.venv/lib/python3*/site-packages/*.dist-info)
+  echo $((collected + ${#folders[@]}))
+}
+built() { grep -c '^Finished <<<' log/build.txt || true; }
 
 build() {
   echo "setup: building the packages (about a minute)"
@@ -60,7 +75,8 @@ build() {
   set -u
   colcon build --merge-install --symlink-install --event-handlers console_direct- \
     --cmake-args "-DPython3_EXECUTABLE=$PWD/.venv/bin/python" \
-    "-DPYTHON_EXECUTABLE=$PWD/.venv/bin/python" > log/build.txt 2>&1 ||
+    "-DPYTHON_EXECUTABLE=$PWD/.venv/bin/python" > log/build.txt 2>&1 &
+  wait_with_bar $! "setup: packages built" "$(find src -name package.xml | wc -l)" built ||
     { tail -30 log/build.txt >&2; fail "building failed: log/build.txt holds everything"; }
   build_hash > install/hilserl-build
 }

@@ -12,7 +12,7 @@ setup(
         (f"share/{package_name}", ["package.xml"]),
     ],
     # These have no rosdep key: they come from PyPI on a full ROS 2 as well.
-    install_requires=["setuptools", "av", "mcap", "pyarrow", "zstandard"],
+    install_requires=["setuptools", "av", "mcap", "pyarrow", "tensorboard", "zstandard"],
     zip_safe=True,
     maintainer="hilserl maintainers",
     maintainer_email="maintainers@hilserl.org",
@@ -20,6 +20,8 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
+            "curves = hilserl_replay.draw_curves:main",
+            "curves_node = hilserl_replay.curves_node:main",
             "recorder_node = hilserl_replay.recorder_node:main",
             "convert = hilserl_replay.convert:main",
             "export = hilserl_replay.export:main",

@@ -19,6 +19,7 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
+            "markers_node = hilserl_teleop.markers_node:main",
             "mux_node = hilserl_teleop.mux_node:main",
             "intervene = hilserl_teleop.intervene:main",
         ]

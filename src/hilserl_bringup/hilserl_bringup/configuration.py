@@ -10,23 +10,34 @@ from typing import Any
 import yaml
 
 from hilserl_bringup.node_spec import NodeSpec
+from hilserl_bringup.programs import node_programs
 from hilserl_core.errors import UserError
 from hilserl_core.parameter_file import ALL_NODES, PARAMETERS, Sections
 from hilserl_core.run import write_aside
 
+ARGUMENTS = "graph"
+"""The section that holds arguments of the graph; those of the command line go before them."""
 
-def packaged(graph: str) -> Path:
-    """The parameter file that comes with a graph."""
-    beside = Path(__file__).resolve().parents[1] / "config" / f"{graph}.yaml"
+
+def share(folder: str) -> Path:
+    """A folder of this package's data: in its sources, or where it is installed."""
+    beside = Path(__file__).resolve().parents[1] / folder
     if beside.exists():
         return beside
     from ament_index_python.packages import get_package_share_directory
 
-    return Path(get_package_share_directory("hilserl_bringup"), "config", f"{graph}.yaml")
+    return Path(get_package_share_directory("hilserl_bringup"), folder)
+
+
+def packaged(graph: str) -> Path:
+    """The parameter file that comes with a graph."""
+    return share("config") / f"{graph}.yaml"
 
 
 def resolve(nodes: Sequence[NodeSpec], sections: Sections, path: Path) -> tuple[NodeSpec, ...]:
     """Completes every node's parameters from a parameter file's sections.
+
+    A section for a node that only other graphs start is left alone: one file may serve them all.
 
     Raises:
         UserError: a section names no node, sets a parameter that an argument sets, or holds
@@ -34,7 +45,7 @@ def resolve(nodes: Sequence[NodeSpec], sections: Sections, path: Path) -> tuple[
     """
     names = [node.name for node in nodes]
     for section in sections:
-        if section != ALL_NODES and section not in names:
+        if section not in (ALL_NODES, ARGUMENTS, *names) and section not in node_programs():
             raise UserError(
                 f"parameter file {path}: there is no node '{section}', "
                 f"choose from: {', '.join([ALL_NODES, *names])}"

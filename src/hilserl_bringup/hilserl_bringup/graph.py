@@ -21,6 +21,8 @@ from hilserl_core.errors import UserError
 from hilserl_core.run import RunDirectory
 
 RUNS = Path("runs")
+VIEWS = ("rviz", "tensorboard", "wandb")
+"""Arguments that say how a run is looked at."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Plan:
     def config(self) -> dict[str, Any]:
         """What the run's ``config.yaml`` holds."""
         # How a run is shown, and from which file its parameters came, is not part of it.
-        left_out = {"run", "panel", "config"}
+        left_out = {"run", "panel", "config", *VIEWS}
         given = dataclasses.asdict(self.arguments)
         return {
             "graph": self.graph.name,
@@ -66,6 +68,7 @@ class Plan:
                     "parameters": dict(node.parameters),
                 }
                 for node in self.nodes
+                if not node.watches
             },
         }
 
@@ -95,14 +98,20 @@ def default_run(arguments: Any) -> Path:
     return RUNS / f"{arguments.task}-{arguments.observation}-seed{arguments.seed}-{stamp}"
 
 
-def parse_arguments(graph: Graph, words: Iterable[str]) -> Any:
+def parse_arguments(
+    graph: Graph, words: Iterable[str], given: Mapping[str, Any] | None = None
+) -> Any:
     """Reads ``name:=value`` words into the graph's arguments.
+
+    Args:
+        words: as typed.
+        given: values of those that are not among the words.
 
     Raises:
         UserError: a word is no ``name:=value``, or its name or value is not right.
     """
     known = [field.name for field in dataclasses.fields(graph.arguments)]
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = dict(given or {})
     for word in words:
         name, separator, text = word.partition(":=")
         if not separator:
@@ -139,12 +148,32 @@ def make_plan(graph: Graph, words: Iterable[str]) -> Plan:
     Raises:
         UserError: names the argument or parameter that is wrong, and the remedy.
     """
+    words = list(words)
     arguments = parse_arguments(graph, words)
-    run = named_run(arguments.run) if arguments.run else default_run(arguments)
-    nodes = graph.nodes(arguments, run)
     path = Path(arguments.config) if arguments.config else configuration.packaged(graph.name)
     sections = parameter_file.read(path)
+    if configuration.ARGUMENTS in sections:
+        arguments = parse_arguments(graph, words, _of_file(graph, sections, path))
+    run = named_run(arguments.run) if arguments.run else default_run(arguments)
+    nodes = graph.nodes(arguments, run)
     return Plan(graph, arguments, run, configuration.resolve(nodes, sections, path))
+
+
+def _of_file(graph: Graph, sections: parameter_file.Sections, path: Path) -> dict[str, Any]:
+    """The arguments that a parameter file holds.
+
+    Raises:
+        UserError: the graph has no such argument, or it is about the file itself.
+    """
+    known = {field.name for field in dataclasses.fields(graph.arguments)} - {"config", "run"}
+    values = sections[configuration.ARGUMENTS]
+    for name in values:
+        if name not in known:
+            raise UserError(
+                f"parameter file {path}: {graph.name} has no argument '{name}' for section "
+                f"'{configuration.ARGUMENTS}', choose from: {', '.join(sorted(known))}"
+            )
+    return values
 
 
 def find_graph(graphs: Mapping[str, Graph], name: str) -> Graph:

@@ -9,6 +9,7 @@ from typing import Any
 from hilserl_bringup.graph import Graph, named_run
 from hilserl_bringup.koch_cameras import camera_nodes, camera_parameter, config_parameter
 from hilserl_bringup.koch_reward import JUDGES, judged
+from hilserl_bringup.koch_views import with_views
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core.errors import UserError
 from hilserl_core.parameters import parameter
@@ -60,6 +61,15 @@ class Common:
     classifier: str = parameter("", "the classifier's file, where it judges")
     config: str = parameter("", "a ROS parameter file in place of the graph's own")
     panel: bool = parameter(True, "show the live panel where the output is a terminal")
+    rviz: bool = parameter(
+        False, "publish the arm's description and markers, and open rviz where it is installed"
+    )
+    tensorboard: bool = parameter(True, "draw curves into the run's folder tensorboard")
+    wandb: str = parameter(
+        "off",
+        "Weights & Biases: not at all, into the run's folder wandb, or sent as the run goes",
+        choices=("off", "offline", "online"),
+    )
 
 
 @dataclass(frozen=True)
@@ -218,6 +228,7 @@ def _policy(arguments: Common, run: Path, **own: Any) -> NodeSpec:
     return NodeSpec("hilserl_policy", "policy_node", "policy_node", parameters, ends_run=True)
 
 
+@with_views
 def record_nodes(arguments: Record, run: Path) -> tuple[NodeSpec, ...]:
     """The operator demonstrates every episode; nobody learns."""
     _check(arguments)
@@ -228,6 +239,7 @@ def record_nodes(arguments: Record, run: Path) -> tuple[NodeSpec, ...]:
     )
 
 
+@with_views
 def train_nodes(arguments: Train, run: Path) -> tuple[NodeSpec, ...]:
     """Demonstrations, where none are given; then training with help; then evaluation."""
     _check(arguments)
@@ -270,6 +282,7 @@ def train_nodes(arguments: Train, run: Path) -> tuple[NodeSpec, ...]:
     )
 
 
+@with_views
 def run_nodes(arguments: Run, run: Path) -> tuple[NodeSpec, ...]:
     """A trained policy drives; the operator may take over; nobody learns."""
     _check(arguments)

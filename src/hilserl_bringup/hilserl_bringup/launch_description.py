@@ -30,6 +30,7 @@ from hilserl_bringup.graph import (
 )
 from hilserl_bringup.koch import GRAPHS
 from hilserl_bringup.node_spec import NodeSpec
+from hilserl_bringup.programs import installed
 from hilserl_bringup.runner import run_environment
 from hilserl_core import parameters
 
@@ -75,7 +76,9 @@ def _start(context: LaunchContext, graph: Graph) -> list[Any]:
     variables = run_environment(plan.run)
     actions: list[Any] = [SetEnvironmentVariable(key, text) for key, text in variables.items()]
     actions.append(LogInfo(msg=f"{graph.name}: {plan.run}"))
-    for node in plan.nodes:
+    nodes, left_out = installed(plan.nodes)
+    actions += [LogInfo(msg=line) for line in left_out]
+    for node in nodes:
         if node.ends_run:
             actions += _end_with(node, files[node.name], plan)
         else:
@@ -93,9 +96,19 @@ def _start(context: LaunchContext, graph: Graph) -> list[Any]:
 
 
 def given_words(context: LaunchContext, graph: Graph) -> list[str]:
-    """The graph's arguments as launch has them, and those of the command line it ignored."""
-    names = [field.name for field in dataclasses.fields(graph.arguments)]
-    words = [f"{name}:={context.launch_configurations[name]}" for name in names]
+    """The graph's arguments that somebody gave, and those of the command line launch ignored.
+
+    A default that nobody gave yields to the parameter file.
+    """
+    defaults = {name: default for name, default, _ in parameters.describe(graph.arguments)}
+    names = list(defaults)
+    typed = {word.partition(":=")[0] for word in context.argv}
+    configurations = context.launch_configurations
+    words = [
+        f"{name}:={configurations[name]}"
+        for name in names
+        if name in typed or configurations[name] != defaults[name]
+    ]
     ignored = (word for word in context.argv if ":=" in word and word.split(":=")[0] not in names)
     return [*words, *ignored]
 
@@ -107,6 +120,7 @@ def make_node(node: NodeSpec, parameters: Path, respawn: bool | None = None) -> 
         executable=node.program,
         name=node.name,
         parameters=[str(parameters)],
+        arguments=list(node.arguments),
         output="screen",
         emulate_tty=True,
         respawn=node.respawn if respawn is None else respawn,

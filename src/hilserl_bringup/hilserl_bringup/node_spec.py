@@ -19,6 +19,10 @@ class NodeSpec:
         defaults: what the parameter file may set otherwise.
         ends_run: its exit with code 0 completes the run and stops every other node.
         respawn: whether it is started again after a crash.
+        arguments: words of its command line before those of ROS.
+        watches: it only looks on: its end leaves the run as it is, and the run's configuration
+            does not mention it.
+        optional: where its package is not installed, the run does without.
     """
 
     package: str
@@ -28,3 +32,6 @@ class NodeSpec:
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     ends_run: bool = False
     respawn: bool = True
+    arguments: tuple[str, ...] = ()
+    watches: bool = False
+    optional: bool = False

@@ -10,7 +10,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
 from hilserl_bringup.panel import LiveScreen, PlainScreen, make_screen
-from hilserl_bringup.status import Status
+from hilserl_bringup.status import Pace, Status
 from hilserl_core.node import main as run_node
 from hilserl_core.parameters import parameter
 from hilserl_core.qos import LATCHED
@@ -36,7 +36,7 @@ class PanelNode(Node):
     def __init__(self) -> None:
         super().__init__("panel_node")
         self._parameters = declare(self, PanelParameters)
-        self._status = Status()
+        self._status, self._pace = Status(), Pace()
         self._run_status_at = time.monotonic()
         self._screen: PlainScreen | LiveScreen | None = None
         if self._parameters.output != "json":
@@ -59,7 +59,8 @@ class PanelNode(Node):
         self._status = self._status.with_arbitration(message)
 
     def _show(self) -> None:
-        status = self._status.later(time.monotonic() - self._run_status_at)
+        now = time.monotonic()
+        status = self._pace.judge(self._status.later(now - self._run_status_at), now)
         if self._screen is None:
             print(status.to_json(), flush=True)
         else:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core.errors import UserError
 
 
@@ -41,13 +42,34 @@ def _entry_points(package: str) -> dict[str, list[str]]:
     return result
 
 
+def programs_of(package: str) -> dict[str, list[str]]:
+    """The commands of a package's programs, by name."""
+    return {**_entry_points(package), **_installed(package)}
+
+
+def packages() -> list[str]:
+    """This workspace's packages that have programs."""
+    folders = [folder for prefix in _prefixes() for folder in prefix.glob("lib/hilserl_*")]
+    return sorted({folder.name for folder in folders if folder.is_dir()})
+
+
+def node_programs() -> set[str]:
+    """Programs of this workspace that are nodes."""
+    return {
+        program
+        for package in packages()
+        for program in programs_of(package)
+        if program.endswith("_node")
+    }
+
+
 def find_program(package: str, program: str) -> list[str]:
     """The command that starts a program.
 
     Raises:
         UserError: no such package or program; names those there are.
     """
-    programs = {**_entry_points(package), **_installed(package)}
+    programs = programs_of(package)
     if program in programs:
         return programs[program]
     if programs:
@@ -57,6 +79,20 @@ def find_program(package: str, program: str) -> list[str]:
         f"no programs of a package '{package}' are installed: build the workspace and "
         "source it, or check the name"
     )
+
+
+def installed(nodes: Sequence[NodeSpec]) -> tuple[list[NodeSpec], list[str]]:
+    """The nodes that there are programs for; and a line for each optional one that is left out."""
+    found, left_out = [], []
+    for node in nodes:
+        if node.optional and node.program not in programs_of(node.package):
+            left_out.append(
+                f"{node.name} is left out: package {node.package} is not installed here (it comes "
+                "with a full ROS 2)"
+            )
+        else:
+            found.append(node)
+    return found, left_out
 
 
 def child_environment(base: Mapping[str, str], added: Mapping[str, str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from hilserl_bringup.exclusive import domain_lock, hold
 from hilserl_bringup.graph import Plan, given_arguments
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_bringup.panel import Screen, make_screen
-from hilserl_bringup.programs import child_environment, find_program
+from hilserl_bringup.programs import child_environment, find_program, installed
 from hilserl_bringup.status import Status
 from hilserl_bringup.supervisor import (
     INTERRUPTED,
@@ -46,6 +46,7 @@ class Options:
 def node_arguments(node: NodeSpec, parameters: Path) -> list[str]:
     """What follows a node's program on its command line."""
     return [
+        *node.arguments,
         "--ros-args",
         "-r",
         f"__node:={node.name}",
@@ -67,7 +68,8 @@ def run_plan(plan: Plan, options: Options | None = None) -> int:
             another run has the folder or the ROS domain.
     """
     options = options or Options()
-    commands = {node.name: find_program(node.package, node.program) for node in plan.nodes}
+    nodes, left_out = installed(plan.nodes)
+    commands = {node.name: find_program(node.package, node.program) for node in nodes}
     report = [*find_program(*plan.graph.report), str(plan.run)]
     domain = os.environ.get("ROS_DOMAIN_ID", "") or "0"
     with contextlib.ExitStack() as stack:
@@ -85,8 +87,8 @@ def run_plan(plan: Plan, options: Options | None = None) -> int:
                 f"{plan.run} is in use by another run (process {{pid}})",
             )
         )
-        programs = [_program(node, commands[node.name], files, plan.run) for node in plan.nodes]
-        ending = _show_and_supervise(plan, programs, options)
+        programs = [_program(node, commands[node.name], files, plan.run) for node in nodes]
+        ending = _show_and_supervise(plan, programs, left_out, options)
         return _close(plan, ending, report)
 
 
@@ -97,10 +99,13 @@ def _program(node: NodeSpec, command: list[str], files: Mapping[str, Path], run:
         environment=child_environment(os.environ, run_environment(run)),
         ends_run=node.ends_run,
         respawn=node.respawn,
+        watches=node.watches,
     )
 
 
-def _show_and_supervise(plan: Plan, programs: list[Program], options: Options) -> Ending:
+def _show_and_supervise(
+    plan: Plan, programs: list[Program], left_out: list[str], options: Options
+) -> Ending:
     """Runs the programs with their output on the terminal."""
     screen = make_screen(plan.arguments.panel)
     if options.watch:
@@ -112,6 +117,8 @@ def _show_and_supervise(plan: Plan, programs: list[Program], options: Options) -
 
     try:
         screen.tell(f"{plan.graph.name}: {plan.run}")
+        for line in left_out:
+            screen.tell(line)
         supervisor = Supervisor(programs, plan.run / "log", log, screen.tell, options.patience)
         return asyncio.run(supervisor.run())
     finally:

@@ -32,7 +32,8 @@ UNKNOWN = "?"
 class Status:
     """Where a run stands; None is unknown.
 
-    Rates are shares in [0, 1] over the last 20 episodes; ``time_left`` is in seconds.
+    Rates are shares in [0, 1] over the last 20 episodes; ``time_left`` is in seconds, and
+    ``done`` the share of the phase that is behind.
     """
 
     run: str = ""
@@ -47,6 +48,7 @@ class Status:
     intervention_rate: float | None = None
     steps_per_s: float | None = None
     time_left: float | None = None
+    done: float | None = None
     message: str = ""
     stage: str = ""
     updates: int = 0
@@ -130,6 +132,48 @@ def clock(seconds: float | None) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
+def bar(share: float | None, width: int = 20) -> str:
+    """A share in [0, 1] as a bar and a number."""
+    if share is None:
+        return UNKNOWN
+    full = round(width * min(1.0, max(0.0, share)))
+    return f"{'█' * full}{'░' * (width - full)} {percent(share)}"
+
+
+class Pace:
+    """How far a phase is, and how long the rest will take.
+
+    Demonstrations and evaluations are so many episodes: what is left of them will take as long
+    as those that were seen. Training has a limit of time.
+    """
+
+    def __init__(self) -> None:
+        self._phase: int | None = None
+        self._longest = 0.0  # the most time that was left in this phase, s
+        self._seen: tuple[int, float] = (0, 0.0)  # episodes when it was met, and when that was
+
+    def judge(self, status: Status, now: float) -> Status:
+        """The status with ``done`` and ``time_left``; ``now`` is in seconds, monotonic."""
+        if status.phase != self._phase:
+            self._phase, self._longest = status.phase, 0.0
+            self._seen = (status.episodes_in_phase, now)
+        if status.episodes_of_phase:
+            return self._by_episodes(status, now)
+        if status.time_left is None:
+            return status
+        self._longest = max(self._longest, status.time_left)
+        done = 1 - status.time_left / self._longest if self._longest else 1.0
+        return dataclasses.replace(status, done=done)
+
+    def _by_episodes(self, status: Status, now: float) -> Status:
+        first, since = self._seen
+        had = status.episodes_in_phase - first
+        left = status.episodes_of_phase - status.episodes_in_phase
+        seconds = (now - since) / had * left if had > 0 else None
+        done = status.episodes_in_phase / status.episodes_of_phase
+        return dataclasses.replace(status, done=done, time_left=seconds)
+
+
 def doing(status: Status) -> str:
     """The phase, and what the learner does where that is not the usual."""
     if status.phase is None:
@@ -168,6 +212,7 @@ def rows(status: Status) -> list[tuple[str, str]]:
         ("updates/s", rate(status.updates_per_s)),
         ("steps/s", rate(status.steps_per_s)),
         ("time left", clock(status.time_left)),
+        ("done", bar(status.done)),
         ("driving", driver(status)),
     ]
 

@@ -29,6 +29,7 @@ class Program:
         command, environment: as for a process.
         ends_run: its exit with code 0 ends the run.
         respawn: whether it is started again when it ends otherwise.
+        watches: the others go on without it, however it ended.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict)
     ends_run: bool = False
     respawn: bool = True
+    watches: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,9 +142,13 @@ class Supervisor:
         try:
             while not self._stopping:
                 ending = await self._once(program, line, ends)
-                if ending is not None:
+                if ending is None:
+                    continue
+                if program.watches:
+                    self._tell(f"{ending.reason}; the run goes on without it")
+                else:
                     self._end(ending)
-                    return
+                return
         except Exception as error:
             self._end(Ending(1, f"{program.name}: {type(error).__name__}: {error}"))
         finally:

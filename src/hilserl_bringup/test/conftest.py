@@ -81,6 +81,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
         then = "sleep 2; exit 0" if node.ends_run else "exec sleep 60"
         stage.add(node.package, node.program, then)
     stage.add("hilserl_bringup", "panel_node", "exec sleep 60")
+    stage.add("hilserl_teleop", "markers_node", "exec sleep 60")
     stage.add("hilserl_replay", "report", "echo the figure")
     stage.add("hilserl_replay", "inspect", "echo the figure")
     return stage

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-import importlib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from hilserl_bringup.declared import parameter_class
 from hilserl_bringup.graph import make_plan
 from hilserl_bringup.koch import ENCODERS, GRAPHS, TASKS
 from hilserl_bringup.koch_reward import JUDGES
@@ -28,27 +26,15 @@ def plan_nodes(folder: Path, name: str, reward: str) -> tuple[NodeSpec, ...]:
     return make_plan(GRAPHS[name], words).nodes
 
 
-def parameter_class(node: NodeSpec) -> type[Any]:
-    """The dataclass that the node's module declares."""
-    pytest.importorskip("rclpy")
-    module = importlib.import_module(f"{node.package}.{node.program}")
-    found = [
-        value
-        for name, value in vars(module).items()
-        if name.endswith("Parameters") and dataclasses.is_dataclass(value)
-    ]
-    assert found, f"{module.__name__} has no parameter dataclass"
-    most = max(found, key=lambda cls: len(dataclasses.fields(cls)))
-    assert isinstance(most, type)
-    return most
-
-
 @pytest.mark.parametrize("name", GRAPHS)
 @pytest.mark.parametrize("reward", JUDGES)
 def test_every_parameter_is_declared_and_right(name: str, reward: str, tmp_path: Path) -> None:
+    pytest.importorskip("rclpy")
     for node in plan_nodes(tmp_path, name, reward):
         values = {key: item for key, item in node.parameters.items() if key not in BY_RCLPY}
-        parameters.build(parameter_class(node), values)
+        cls = parameter_class(node.package, node.program)
+        assert cls is not None
+        parameters.build(cls, values)
 
 
 def test_the_tasks_are_the_scenes() -> None:

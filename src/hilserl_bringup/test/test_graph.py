@@ -67,6 +67,7 @@ def test_words_become_typed_arguments() -> None:
         ("sim:=false", "'sim'.*real-arm"),
         ("demonstrations:=nowhere", "'demonstrations': runs/nowhere holds no episodes"),
         ("config:=missing.yaml", "missing.yaml: No such file"),
+        ("wandb:=yes", "argument 'wandb': 'yes' is not one of off, offline, online"),
     ],
 )
 def test_a_wrong_word_is_named_with_its_remedy(word: str, message: str) -> None:
@@ -83,7 +84,7 @@ def test_training_has_every_part_and_ends_with_the_policy() -> None:
     plan = make_plan(TRAIN, [])
     assert names(plan) == {
         *("mujoco_node", "operator_node", "mux_node"),
-        *("policy_node", "recorder_node", "learner_node"),
+        *("policy_node", "recorder_node", "learner_node", "curves_node"),
     }
     assert [node.name for node in plan.nodes if node.ends_run] == ["policy_node"]
 

@@ -81,6 +81,28 @@ def test_the_same_nodes_start_with_the_same_parameters(
     assert "the figure" in result.stdout
 
 
+def test_rviz_starts_where_it_is_installed(stage: Any) -> None:
+    stage.add("rviz2", "rviz2", "exit 0")  # somebody closes it at once
+    result = launch(stage, "koch_train", "rviz:=true", "run:=mine")
+    assert result.returncode == 0, result.stderr
+    output = result.stdout + result.stderr
+    assert "robot_state_publisher is left out: package robot_state_publisher is not" in output
+    assert "rviz2 is left out" not in output
+    (start,) = stage.starts("rviz2")
+    assert Path(after(start, "-d")[0]).name == "koch.rviz"
+    assert stage.starts("report") == [["runs/mine"]]
+
+
+def test_a_parameter_files_arguments_yield_to_words_and_to_nothing_else(stage: Any) -> None:
+    arguments = "{task: reach, seed: 9, observation: cameras}"
+    Path("mine.yaml").write_text(f"graph:\n  ros__parameters: {arguments}\n")
+    # The word says the default, and was said: it counts.
+    words = ["config:=mine.yaml", "run:=mine", "task:=lift_cube"]
+    assert launch(stage, "koch_train", *words).returncode == 0
+    found = yaml.safe_load(Path("runs/mine/config.yaml").read_text())["arguments"]
+    assert (found["task"], found["seed"], found["observation"]) == ("lift_cube", 9, "cameras")
+
+
 def test_crashed_nodes_come_back(stage: Any) -> None:
     once = 'if [ $(wc -l < "$NOTES/$name") = 1 ]; then kill -9 $$; fi; '
     stage.add("hilserl_policy", "policy_node", once + "sleep 2; exit 0")

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from hilserl_bringup.panel import panel
-from hilserl_bringup.status import Status, clock, line, rows
+from hilserl_bringup.status import Pace, Status, bar, clock, line, rows
 from hilserl_core.step import Phase
 
 
@@ -116,3 +116,41 @@ def test_the_panel_fits_a_small_terminal() -> None:
     assert "lift_cube mine" in text
     assert "85 %" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_bar_has_its_share() -> None:
+    assert bar(None) == "?"
+    assert bar(0.0, 4) == "░░░░ 0 %"
+    assert bar(0.5, 4) == "██░░ 50 %"
+    assert bar(1.7, 4).startswith("████")
+
+
+def test_training_is_as_far_as_its_time() -> None:
+    pace = Pace()
+    first = pace.judge(Status().with_run(run_status(time_left=200.0)), 0.0)
+    later = pace.judge(Status().with_run(run_status(time_left=50.0)), 150.0)
+    assert (first.done, later.done) == (0.0, 0.75)
+    assert later.time_left == 50.0
+
+
+def test_an_evaluation_is_as_far_as_its_episodes_and_lasts_as_they_did() -> None:
+    pace = Pace()
+
+    def at(done: int, now: float) -> Status:
+        counts = {"episodes_in_phase": done, "episodes_of_phase": 10}
+        return pace.judge(Status().with_run(run_status(phase=int(Phase.EVALUATE), **counts)), now)
+
+    # The watcher came late: two episodes were over already.
+    assert at(2, 100.0).done == 0.2
+    assert at(2, 100.0).time_left is None
+    assert at(6, 108.0).time_left == 8.0
+    assert at(10, 116.0).time_left == 0.0
+
+
+def test_a_new_phase_starts_anew() -> None:
+    pace = Pace()
+    pace.judge(Status().with_run(run_status(time_left=1000.0)), 0.0)
+    run = run_status(phase=int(Phase.RECORD), time_left=float("nan"), episodes_in_phase=0)
+    run.episodes_of_phase = 4
+    assert pace.judge(Status().with_run(run), 1.0).done == 0.0
+    assert pace.judge(Status().with_run(run_status(time_left=10.0)), 2.0).done == 0.0

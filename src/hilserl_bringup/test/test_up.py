@@ -86,6 +86,40 @@ def test_a_missing_program_starts_nothing(stage: Any, monkeypatch: pytest.Monkey
     assert not any(stage.notes.iterdir())
 
 
+def test_what_is_not_installed_is_left_out_with_a_line_and_what_is_opens(stage: Any) -> None:
+    stage.add("robot_state_publisher", "robot_state_publisher", "exec sleep 60")
+    result = up(stage, "koch_train", "rviz:=true", "run:=mine")
+    assert result.returncode == 0, result.stderr
+    said = [line for line in result.stdout.splitlines() if "is left out" in line]
+    assert said == [
+        "[hilserl] rviz2 is left out: package rviz2 is not installed here (it comes with a full "
+        "ROS 2)"
+    ]
+    (start,) = stage.starts("robot_state_publisher")
+    file = Path(start[start.index("--params-file") + 1])
+    parameters = yaml.safe_load(file.read_text())["/**"]["ros__parameters"]
+    assert parameters["robot_description"].startswith("<?xml")
+    assert parameters["use_sim_time"] is True
+    assert stage.starts("markers_node")
+
+
+def test_closing_rviz_leaves_the_run_as_it_is(stage: Any) -> None:
+    stage.add("rviz2", "rviz2", "exit 3")
+    result = up(stage, "koch_train", "rviz:=true", "run:=mine")
+    assert result.returncode == 0, result.stderr
+    assert "[hilserl] rviz2 ended with code 3; the run goes on without it" in result.stdout
+    (start,) = stage.starts("rviz2")
+    assert start[0] == "-d"
+    assert Path(start[1]).name == "koch.rviz"
+
+
+def test_a_run_is_resumed_looking_at_it_in_another_way(stage: Any) -> None:
+    assert up(stage, "koch_train", "run:=mine", "tensorboard:=false").returncode == 0
+    assert not stage.starts("curves_node")
+    assert up(stage, "koch_train", "run:=mine", "rviz:=true").returncode == 0
+    assert stage.starts("curves_node")
+
+
 def test_an_interrupt_ends_all_and_says_how_to_go_on(stage: Any) -> None:
     stage.add("hilserl_policy", "policy_node", "exec sleep 60")
     with stage.start(*CLI, "up", "koch_train", "run:=mine", "seed:=2") as process:

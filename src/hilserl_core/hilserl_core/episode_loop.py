@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from hilserl_core.spec import GRIPPER_STAY, gripper_choice
 from hilserl_core.step import Event, Observation, Outcome, Phase, Source, Step
 
 
@@ -81,6 +82,8 @@ class EpisodeLoop:
         header: the step that others are made from: run, phase, episode, spec.
         max_steps: transitions until a time-out.
         outcome: NONE while the episode goes on.
+        reward: earned so far.
+        gripper_actions: steps whose action closed or opened the gripper.
     """
 
     header: Step
@@ -88,6 +91,8 @@ class EpisodeLoop:
     outcome: Outcome = Outcome.NONE
     steps: int = 0
     human_steps: int = 0
+    reward: float = 0.0
+    gripper_actions: int = 0
     _ticks: deque[_Tick] = field(default_factory=deque)
     _word: tuple[int, _Verdict] | None = None
 
@@ -188,6 +193,9 @@ class EpisodeLoop:
         )
         self.steps += 1
         self.human_steps += executed.source == Source.HUMAN
+        self.reward += reward
+        gripper = gripper_choice(executed.action[-1:])  # none of an action without numbers
+        self.gripper_actions += int((gripper != GRIPPER_STAY).sum())
         return step
 
     def _last(self, tick: _Tick, terminal: bool, outcome: Outcome) -> Step:

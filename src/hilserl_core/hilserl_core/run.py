@@ -5,9 +5,11 @@ runs/NAME/episodes/000042/       one bag an episode: RECORD, TRAIN and RUN
 runs/NAME/evaluation/000007/     the same for EVALUATE
 runs/NAME/checkpoints/           the learner's state
 runs/NAME/encoder/               the newest encoder, with the features of the run's frames
-runs/NAME/timeline.jsonl         phases begun and ended, with wall-clock times
+runs/NAME/history.jsonl          one line an episode
+runs/NAME/learner.jsonl          one line a second: how learning goes
 runs/NAME/evaluations.jsonl      one line an evaluation
 runs/NAME/labels.jsonl           what frames show, one line a label
+runs/NAME/tensorboard/           curves, made from these logs
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ ALGORITHMS = ("rlpd", "hg_dagger", "bc")
 """How a run learns: by reinforcement, by cloning every correction as it comes, by cloning once."""
 
 EPISODE_DIGITS = 6
+WINDOW = 20
+"""Episodes that a running figure is taken over, as HIL-SERL plots them."""
 
 
 def _differences(old: Any, new: Any, prefix: str = "") -> Iterator[str]:

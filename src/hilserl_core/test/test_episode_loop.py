@@ -177,3 +177,12 @@ def test_an_episode_of_one_observation_ends_without_a_step():
     episode.observe(observation(0), Proposal(np.float32([0])))
     assert episode.end(Outcome.SUCCESS) == []
     assert episode.outcome == Outcome.ABORTED
+
+
+def test_rewards_and_the_grippers_actions_are_added_up():
+    episode = loop()
+    drive(episode, [0, 0, 0, 0, 1])  # actions 0, 0.1, 0.2 and 0.3: the gripper stays
+    assert (episode.reward, episode.gripper_actions) == (1.0, 0)
+    episode = loop(max_steps=20)
+    drive(episode, [0] * 9 + [-1])  # up to 0.8: from 0.4 on it opens
+    assert (episode.reward, episode.gripper_actions) == (-1.0, 5)

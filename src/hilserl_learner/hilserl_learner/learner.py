@@ -17,7 +17,7 @@ from hilserl_learner.experience import Experience
 from hilserl_learner.parameters import LearnerParameters
 from hilserl_learner.pixels import PixelSac
 from hilserl_learner.refresh import Refresher
-from hilserl_learner.sac import ACTOR_METRICS, CRITIC_METRICS, Sac
+from hilserl_learner.sac import ACTOR_METRICS, CRITIC_METRICS, Sac, critic_figures
 from hilserl_learner.sight import Sight, encoder_spec, trained_apart
 from hilserl_policy.encoders import Encoder, make_encoder
 from hilserl_policy.networks import Architecture
@@ -106,7 +106,7 @@ class Learner:
         self.last_step = -QUIET
         self._clock = clock
         self._cloned = 0
-        self._critic = torch.zeros(len(CRITIC_METRICS))
+        self._critic = torch.zeros(len(CRITIC_METRICS))  # a critic_record: of no sample yet
         self._actor = torch.zeros(len(ACTOR_METRICS))
         self._checkpointed = clock()
 
@@ -274,8 +274,7 @@ class Learner:
             self.save()
 
     def metrics(self) -> dict[str, float]:
-        """How the last updates went."""
-        names = (*CRITIC_METRICS, *ACTOR_METRICS)
-        values = torch.cat((self._critic.cpu(), self._actor.cpu())).tolist()
-        result = dict(zip(names, values, strict=True))
+        """How the last updates went; the value of a source that had no sample is left out."""
+        result = critic_figures(self._critic.cpu())
+        result |= zip(ACTOR_METRICS, self._actor.tolist(), strict=True)
         return {**result, **self.sight.metrics()} if self.sight is not None else result

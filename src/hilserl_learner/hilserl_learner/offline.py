@@ -13,6 +13,7 @@ import numpy as np
 
 from hilserl_core.errors import UserError
 from hilserl_core.parameters import build, parameter
+from hilserl_core.progress import Meter
 from hilserl_core.run import RunDirectory, write_aside
 from hilserl_core.step import Episode, Observation, Phase, Source
 from hilserl_learner import demonstrations
@@ -215,13 +216,15 @@ class OfflineRun:
         self._demonstrate()
         trainer.start()
         due = 0
-        while True:
-            if trainer.steps >= due or trainer.steps >= p.total_steps:
-                self._evaluate()
-                due += p.eval_every
-            if trainer.steps >= p.total_steps or trainer.finished:
-                break
-            self._recent = [*self._recent[1 - _RECENT :], trainer.train()]
+        with Meter("training", p.total_steps) as meter:
+            while True:
+                meter.update(trainer.steps)
+                if trainer.steps >= due or trainer.steps >= p.total_steps:
+                    self._evaluate()
+                    due += p.eval_every
+                if trainer.steps >= p.total_steps or trainer.finished:
+                    break
+                self._recent = [*self._recent[1 - _RECENT :], trainer.train()]
         self.learner.save()
         return self._finish()
 

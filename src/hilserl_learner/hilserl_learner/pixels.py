@@ -21,7 +21,7 @@ from torch.func import functional_call
 
 from hilserl_learner.optimise import Trained, descend_together
 from hilserl_learner.parameters import AlgorithmParameters
-from hilserl_learner.sac import Sac, State
+from hilserl_learner.sac import Sac, State, critic_record
 from hilserl_policy.augmentation import random_shift
 from hilserl_policy.encoders import Encoder
 from hilserl_policy.networks import Architecture, Masks, Parameters
@@ -78,7 +78,7 @@ class PixelSac(Sac):
         target_dropout: Masks = (),
         dropout: Masks = (),
     ) -> Tensor:
-        """Moves every critic, and the encoder, towards the target; returns CRITIC_METRICS."""
+        """Moves critics and encoder towards the target; returns its ``critic_record``."""
         assert state.vision is not None
         following = self._see(state.vision.parameters, batch.next_frames, batch.next_state)
         ahead = batch._replace(next_state=torch.cat((batch.next_state, following), 1))
@@ -91,7 +91,7 @@ class PixelSac(Sac):
         settings, trained = self.settings, (state.critic, state.vision)
         rate, limit = settings.learning_rate, settings.gradient_limit
         value, q = descend_together(trained, loss, rate, limit)
-        return torch.stack((value / settings.critics, q.mean(), target.mean()))
+        return critic_record(value / settings.critics, q, target, batch)
 
     def update_by_cloning(self, state: State, batch: Batch) -> Tensor:
         """Moves actor and encoder towards people's actions alone; returns the (1,) loss."""

@@ -66,6 +66,33 @@ def _taken(values: Tensor, gripper: Tensor) -> Tensor:
     return (values * (choices == gripper)).sum(-2)
 
 
+def critic_record(loss: Tensor, q: Tensor, target: Tensor, batch: Batch) -> Tensor:
+    """What an update leaves of values q (ensemble, batch): (3 + 2 batch,).
+
+    CRITIC_METRICS, then each sample's value and who acted on it: ``critic_figures`` makes
+    sense of those when somebody asks, and not in every update.
+    """
+    each = q.mean(0)
+    return torch.cat((torch.stack((loss, each.mean(), target.mean())), each, batch.source.float()))
+
+
+def critic_figures(record: Tensor) -> dict[str, float]:
+    """CRITIC_METRICS of a ``critic_record``, the value by source, and the batch's shares.
+
+    The value of a source that the batch had no sample of is left out, and so are the shares
+    where there was no batch yet.
+    """
+    samples = (len(record) - 3) // 2
+    whole, each, source = record.split((3, samples, samples))
+    result = dict(zip(CRITIC_METRICS, whole.tolist(), strict=True))
+    for who in Source if samples else ():
+        own = each[source == int(who)]
+        result[f"batch_{who.name.lower()}"] = float(len(own))
+        if len(own):
+            result[f"q_{who.name.lower()}"] = own.mean().item()
+    return result
+
+
 def _people(batch: Batch) -> Tensor:
     """(batch,): each step of a person's share of them all, 0 of the policy's."""
     people = (batch.source != int(Source.POLICY)).float()
@@ -157,7 +184,7 @@ class Sac:
         target_dropout: Masks = (),
         dropout: Masks = (),
     ) -> Tensor:
-        """Moves every critic towards the target; returns CRITIC_METRICS."""
+        """Moves every critic towards the target; returns its ``critic_record``."""
         target = self.critic_target(state, batch, noise, subset, target_dropout)
 
         def loss(parameters: Parameters) -> tuple[Tensor, Tensor]:
@@ -165,7 +192,7 @@ class Sac:
 
         settings = self.settings
         value, q = descend(state.critic, loss, settings.learning_rate, settings.gradient_limit)
-        return torch.stack((value / settings.critics, q.mean(), target.mean()))
+        return critic_record(value / settings.critics, q, target, batch)
 
     def critic_loss(
         self,
@@ -311,7 +338,7 @@ class Sac:
         target_dropout: Masks,
         dropout: Masks,
     ) -> Tensor:
-        """Critics, then targets; returns CRITIC_METRICS."""
+        """Critics, then targets; returns its ``critic_record``."""
         metrics = self.update_critic(state, batch, noise, subset, target_dropout, dropout)
         self.update_targets(state)
         return metrics
@@ -359,7 +386,7 @@ class Sac:
 
     @torch.no_grad()
     def critic_update(self, batch: Batch) -> Tensor:
-        """One update of critics and targets; returns CRITIC_METRICS as a tensor."""
+        """One update of critics and targets; returns its ``critic_record``."""
         settings = self.settings
         self._noise.normal_(generator=self.generator)
         if settings.target_subset < settings.critics:
@@ -376,7 +403,7 @@ class Sac:
 
     @torch.no_grad()
     def update(self, batch: Batch) -> Tensor:
-        """One full update; returns CRITIC_METRICS and ACTOR_METRICS as a tensor."""
+        """One full update; returns its ``critic_record`` and ACTOR_METRICS as a tensor."""
         return torch.cat((self.critic_update(batch), self.actor_update(batch)))
 
     @torch.no_grad()

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from hilserl_core.step import Source
 from hilserl_learner.optimise import Trained, adam
 from hilserl_learner.parameters import AlgorithmParameters
-from hilserl_learner.sac import Sac
+from hilserl_learner.sac import Sac, critic_figures, critic_record
 from hilserl_policy.networks import Architecture, Masks
 from hilserl_replay.buffer import Batch
 
@@ -276,3 +276,20 @@ def test_the_trained_actor_acts_where_nothing_is_averaged():
     sac.update(_batch())
     for name, value in sac.acting.items():
         torch.testing.assert_close(value, sac.state.actor.parameters[name])
+
+
+def test_figures_by_source_are_means_over_who_acted():
+    q = torch.tensor([[1.0, 2.0, 3.0, 6.0], [3.0, 2.0, 5.0, 8.0]])
+    batch = _batch()._replace(source=torch.tensor([2, 0, 0, 2]))
+    record = critic_record(torch.tensor(0.5), q, torch.tensor([1.0, 3.0, 5.0, 7.0]), batch)
+    assert critic_figures(record) == {
+        "critic_loss": 0.5,
+        "q": 3.75,
+        "target_q": 4.0,
+        "q_policy": 3.0,  # of 2 and 4
+        "q_offline": 4.5,  # of 2 and 7
+        "batch_policy": 2.0,
+        "batch_human": 0.0,
+        "batch_offline": 2.0,
+    }
+    assert critic_figures(torch.zeros(3)) == {"critic_loss": 0, "q": 0, "target_q": 0}

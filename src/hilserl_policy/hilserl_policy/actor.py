@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+import statistics
+import time
+from collections.abc import Callable, Container
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,7 @@ class Actor:
         observation, action: the run's specs.
         seed: of the samples.
         sampled: phases in which actions are samples; in the others they are the mean.
+        clock: seconds, monotonic.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class Actor:
         action: ActionSpec,
         seed: int,
         sampled: Container[Phase] = (Phase.TRAIN,),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._observation = observation
         self._action = action
@@ -41,6 +45,10 @@ class Actor:
         self._sampled = sampled
         self._policy: Policy | None = None
         self._waiting: tuple[Policy, bytes] | None = None
+        self._clock = clock
+        self._arrived = clock()  # when the weights did that were taken last, or are waiting
+        self._taken = clock()  # the same of those that act
+        self._ages: list[float] = []
         self._phase = Phase.TRAIN
         self._rng = np.random.default_rng(seed)
         self.data = b""
@@ -53,6 +61,11 @@ class Actor:
     def version(self) -> int:
         """Version of the weights that act; 0 before the first."""
         return self._policy.version if self._policy else 0
+
+    @property
+    def mean_age(self) -> float | None:
+        """s since the acting weights arrived, the mean over the episode's steps."""
+        return statistics.fmean(self._ages) if self._ages else None
 
     @property
     def ready(self) -> bool:
@@ -75,7 +88,7 @@ class Actor:
                 f"observation has a state of {self._observation.state_dim} numbers and "
                 f"{len(self._observation.images)} images: use what they were trained with"
             )
-        self._waiting = (policy, data)
+        self._waiting, self._arrived = (policy, data), self._clock()
 
     def load_run(self, run: Path) -> None:
         """Takes the policy that a run ended with.
@@ -99,6 +112,7 @@ class Actor:
         """Starts an episode: its samples depend on nothing but seed, phase and number."""
         frozen = phase == Phase.EVALUATE and self._phase == Phase.EVALUATE
         self._phase = phase
+        self._ages.clear()
         if not frozen or self._policy is None:
             self._take()
         evaluation = int(phase == Phase.EVALUATE)
@@ -115,6 +129,7 @@ class Actor:
         policy = self._policy
         if policy is None or self._phase == Phase.RECORD:
             return Proposal(np.zeros(self._action.dim, np.float32))
+        self._ages.append(self._clock() - self._taken)
         state, features = self._observation.normalise(observation.state), b""
         if policy.encoder is not None:
             frame = policy.encoder.prepare(observation)
@@ -128,3 +143,4 @@ class Actor:
     def _take(self) -> None:
         if self._waiting is not None:
             (self._policy, self.data), self._waiting = self._waiting, None
+            self._taken = self._arrived

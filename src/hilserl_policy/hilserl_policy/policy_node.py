@@ -349,6 +349,10 @@ class PolicyNode(Node):
             duration=loop.steps / self.parameters.control_rate,
             wall=now - self._reset_at,
             policy_version=self._actor.version,
+            reward=loop.reward,
+            gripper_actions=loop.gripper_actions,
+            weights_age=self._actor.mean_age,
+            lateness=self._punctuality.take_worst(),
         )
         self._waited = now
         self._progress.ended(summary, began=loop.newest >= 0 or loop.steps > 0)

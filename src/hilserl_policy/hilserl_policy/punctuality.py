@@ -26,6 +26,7 @@ class Punctuality:
         self.ticks = 0
         self.missed = 0
         self.blind = 0
+        self._worst: float | None = None
         self.pause()
 
     def pause(self) -> None:
@@ -46,10 +47,16 @@ class Punctuality:
         self._due = due
         self.ticks += 1
         self._late.append(late)
+        self._worst = max(late, self._worst or 0.0)
 
     def nothing_new(self) -> None:
         """The tick came, and found no new measurement, or too old ones, to act on."""
         self.blind += 1
+
+    def take_worst(self) -> float | None:
+        """Lateness of the latest tick since the last call, s; None without any tick."""
+        worst, self._worst = self._worst, None
+        return worst
 
     def values(self) -> dict[str, object]:
         """Figures for the diagnostics; none before the first tick."""

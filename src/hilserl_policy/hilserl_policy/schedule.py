@@ -12,11 +12,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from hilserl_core.run import WINDOW
 from hilserl_core.step import Outcome, Phase
 from hilserl_policy.parameters import PolicyParameters
-
-WINDOW = 20
-"""Episodes in the running means, as HIL-SERL plots them."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +24,11 @@ class EpisodeSummary:
     Attributes:
         duration: s, from the first observation to the last.
         wall: s of wall-clock time that it took, its reset included.
+        reward: the sum of the rewards.
+        gripper_actions: steps whose action closed or opened the gripper.
+        weights_age: s, from the arrival of the weights to when they acted, the mean over the
+            steps; None where none did.
+        lateness: s, of the latest tick; None in lockstep, where no time is kept.
     """
 
     phase: int
@@ -36,6 +39,10 @@ class EpisodeSummary:
     duration: float
     wall: float
     policy_version: int = 0
+    reward: float = 0.0
+    gripper_actions: int = 0
+    weights_age: float | None = None
+    lateness: float | None = None
 
     @property
     def success(self) -> bool:
@@ -46,7 +53,8 @@ class EpisodeSummary:
 
     @classmethod
     def read(cls, record: Mapping[str, Any]) -> EpisodeSummary:
-        return cls(**{name: record[name] for name in cls.__dataclass_fields__})
+        """Reads a line of ``history.jsonl``; those of older versions hold fewer figures."""
+        return cls(**{name: record[name] for name in cls.__dataclass_fields__ if name in record})
 
 
 @dataclass(frozen=True)

@@ -100,3 +100,23 @@ def test_an_image_that_does_not_fit_is_refused():
     actor.begin(Phase.TRAIN, 0)
     with pytest.raises(UserError, match="do not fit the encoder"):
         actor.act(Observation(0, np.zeros(2, np.float32), (IMAGE[:8],)))
+
+
+def test_the_age_of_weights_is_counted_from_their_arrival_to_when_they_act():
+    now = 0.0
+    actor = Actor(OBSERVATION, ACTION, seed=0, clock=lambda: now)
+    actor.begin(Phase.TRAIN, 0)
+    assert actor.mean_age is None
+    now = 10.0
+    actor.load(weights(OBSERVATION, encoder=None))
+    now = 11.0
+    actor.act(Observation(0, np.zeros(2, np.float32)))
+    now = 13.0
+    actor.act(Observation(0, np.zeros(2, np.float32)))
+    assert actor.mean_age == 2.0
+    now = 20.0
+    actor.load(weights(OBSERVATION, encoder=None, version=2))
+    now = 21.0
+    actor.begin(Phase.TRAIN, 1)
+    actor.act(Observation(0, np.zeros(2, np.float32)))
+    assert actor.mean_age == 1.0

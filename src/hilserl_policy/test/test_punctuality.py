@@ -1,5 +1,7 @@
 """What counts as late, and what as missed."""
 
+import pytest
+
 from hilserl_policy.punctuality import Punctuality
 
 PERIOD = 0.1
@@ -55,3 +57,14 @@ def test_a_new_phase_starts_anew():
     tick(loop, 9.001)
     assert (loop.ticks, loop.missed) == (1, 0)
     assert loop.values()["tick lateness max (ms)"] == 1.0
+
+
+def test_the_worst_is_taken_once():
+    loop = Punctuality(PERIOD)
+    assert loop.take_worst() is None
+    for now in (1.001, 1.161, 1.201):
+        tick(loop, now)
+    assert loop.take_worst() == pytest.approx(0.061)
+    tick(loop, 1.302)
+    assert loop.take_worst() == pytest.approx(0.002)
+    assert loop.take_worst() is None

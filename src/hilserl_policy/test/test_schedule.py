@@ -168,3 +168,11 @@ def test_time_left_is_known_only_in_training():
     schedule = Schedule(parameters())
     assert math.isnan(schedule.time_left)
     assert in_training().time_left == 600
+
+
+def test_a_line_of_an_older_version_is_read():
+    summary = episode(Schedule(parameters()))
+    record = summary.record()
+    for name in ("reward", "gripper_actions", "weights_age", "lateness"):
+        del record[name]
+    assert EpisodeSummary.read(record) == summary

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from hilserl_core.errors import UserError
-from hilserl_core.run import RunDirectory
+from hilserl_core.run import WINDOW, RunDirectory
 from hilserl_core.step import Outcome, Phase, Source
+from hilserl_replay.curves import last_values
 from hilserl_replay.summary import (
-    WINDOW,
     EpisodeSummary,
     RunSummary,
     cycle_time,
@@ -149,6 +149,7 @@ def report(data: RunData, baselines: Mapping[str, RunData] | None = None) -> dic
             name: {"success_rate": _evaluation_figures(baseline)["success_rate"]}
             for name, baseline in (baselines or {}).items()
         },
+        "curves": last_values(data.run_dir),
         "versions": versions(),
     }
 

@@ -15,9 +15,10 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from hilserl_core.run import WINDOW
 from hilserl_core.step import Source
 from hilserl_replay.figures import RunData, training_minutes, training_start
-from hilserl_replay.summary import WINDOW, cycle_time, running
+from hilserl_replay.summary import cycle_time, running
 
 # Drawn in these colours, which the page replaces by its own for light and for dark.
 COLOURS = {

@@ -23,7 +23,11 @@ _TRIED = 5  # episodes looked through for frames before a strip is given up
 
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point; the last line printed is the evaluation's figure and the report's path."""
-    parser = argparse.ArgumentParser(prog="report", description="Figures and pictures of a run.")
+    parser = argparse.ArgumentParser(
+        prog="report",
+        description="Figures and pictures of a run.",
+        epilog="example: hilserl run hilserl_replay report runs/first --baseline bc=runs/first-bc",
+    )
     parser.add_argument("run", type=Path, help="the run's folder, runs/NAME")
     parser.add_argument(
         "--baseline",

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from hilserl_core.errors import UserError
+from hilserl_core.progress import track
+from hilserl_core.run import WINDOW
 from hilserl_core.stamps import stamp_to_ns
 from hilserl_core.step import Episode, Outcome, Phase, Source
 from hilserl_msgs.msg import Reward
@@ -19,8 +21,6 @@ from hilserl_replay.mcap_bag import read_messages
 from hilserl_replay.selection import check_run
 
 _TRUTH = "/reward/truth"
-WINDOW = 20
-"""Episodes that a running figure is taken over."""
 
 
 @dataclass(frozen=True)
@@ -154,16 +154,16 @@ def summarise_run(
     """
     check_run(run_dir)
     episodes, unreadable = [], []
-    for kind in FOLDERS:
-        for folder in episode_folders(run_dir, kind):
-            try:
-                episode = read_episode(folder)
-                episodes.append(summarise(folder, episode))
-                if each is not None:
-                    each(episodes[-1], episode)
-            except UserError as error:
-                if is_finished(folder):  # else: under way, before its first step
-                    unreadable.append(str(error))
+    folders = [folder for kind in FOLDERS for folder in episode_folders(run_dir, kind)]
+    for folder in track(folders, "reading episodes"):
+        try:
+            episode = read_episode(folder)
+            episodes.append(summarise(folder, episode))
+            if each is not None:
+                each(episodes[-1], episode)
+        except UserError as error:
+            if is_finished(folder):  # else: under way, before its first step
+                unreadable.append(str(error))
     return RunSummary(tuple(episodes), tuple(unreadable))
 
 

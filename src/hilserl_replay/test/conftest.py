@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hilserl_core.run import RunDirectory
-from hilserl_core.step import Episode, Outcome, Phase
+from hilserl_core.step import Episode, Outcome, Phase, Source
 
 # The tests are imported by path; what they share lies beside them.
 sys.path.insert(0, str(Path(__file__).parent))
@@ -47,6 +47,10 @@ def trained_run(run_dir: Path) -> Path:
                 "phase": int(first.phase),
                 "episode": first.episode,
                 "outcome": int(episode.outcome),
+                "steps": episode.transitions,
+                "human_steps": episode.count(Source.HUMAN),
+                "duration": episode.duration,
+                "reward": float(episode.outcome == Outcome.SUCCESS),
             }
         )
 

@@ -22,7 +22,7 @@ def test_figures_of_a_trained_run(trained_run: Path) -> None:
     figures = report(load(trained_run))
     assert list(figures) == [
         "task", "seed", "observation", "evaluation", "demonstrations", "training", "baselines",
-        "versions",
+        "curves", "versions",
     ]  # fmt: skip
     assert (figures["task"], figures["seed"], figures["observation"]) == ("lift_cube", 2, "state")
     assert figures["evaluation"] == {

@@ -1,0 +1,73 @@
+"""Nodes of the Koch arm's graphs that only look on: curves, markers, rviz."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from hilserl_bringup import configuration
+from hilserl_bringup.node_spec import NodeSpec
+from hilserl_replay.curve_sinks import check_wandb
+
+Nodes = Callable[[Any, Path], tuple[NodeSpec, ...]]
+
+
+def with_views(nodes: Nodes) -> Nodes:
+    """A graph's nodes, and those that look on."""
+
+    @functools.wraps(nodes)
+    def all_nodes(arguments: Any, run: Path) -> tuple[NodeSpec, ...]:
+        return (*nodes(arguments, run), *_curves(arguments, run), *_rviz(arguments))
+
+    return all_nodes
+
+
+def _curves(arguments: Any, run: Path) -> tuple[NodeSpec, ...]:
+    """What draws curves, unless nobody wants any.
+
+    Raises:
+        UserError: Weights & Biases is asked for and not installed.
+    """
+    check_wandb(arguments.wandb)
+    if not arguments.tensorboard and arguments.wandb == "off":
+        return ()
+    parameters = {
+        "run": str(run),
+        "tensorboard": arguments.tensorboard,
+        "wandb": arguments.wandb,
+    }
+    return (NodeSpec("hilserl_replay", "curves_node", "curves_node", parameters, watches=True),)
+
+
+def _rviz(arguments: Any) -> tuple[NodeSpec, ...]:
+    """The arm's description and transforms, markers, and rviz; the ROS ones where they exist."""
+    if not arguments.rviz:
+        return ()
+    time = {"use_sim_time": arguments.lockstep}
+    # Not by hilserl_description's own function: its module loads MuJoCo.
+    urdf = files("hilserl_description").joinpath("urdf/koch.urdf").read_text()
+    picture = configuration.share("rviz") / "koch.rviz"
+    return (
+        NodeSpec("hilserl_teleop", "markers_node", "markers_node", watches=True),
+        NodeSpec(
+            "robot_state_publisher",
+            "robot_state_publisher",
+            "robot_state_publisher",
+            {**time, "robot_description": urdf},
+            watches=True,
+            optional=True,
+        ),
+        NodeSpec(
+            "rviz2",
+            "rviz2",
+            "rviz2",
+            time,
+            respawn=False,  # whoever closes the window wants it closed
+            arguments=("-d", str(picture)),
+            watches=True,
+            optional=True,
+        ),
+    )
