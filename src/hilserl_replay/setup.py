@@ -23,6 +23,7 @@ setup(
             "recorder_node = hilserl_replay.recorder_node:main",
             "inspect = hilserl_replay.inspect:main",
             "report = hilserl_replay.report:main",
+            "review = hilserl_replay.review:main",
         ],
     },
 )

@@ -22,6 +22,9 @@ from hilserl_core.run import RunDirectory
 
 RUNS = Path("runs")
 
+SHOWN = ("console", "console_port", "console_host")
+"""Arguments that say how a run is shown."""
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -54,7 +57,7 @@ class Plan:
     def config(self) -> dict[str, Any]:
         """What the run's ``config.yaml`` holds."""
         # How a run is shown, and from which file its parameters came, is not part of it.
-        left_out = {"run", "panel", "config"}
+        left_out = {"run", "panel", "config", *SHOWN}
         given = dataclasses.asdict(self.arguments)
         return {
             "graph": self.graph.name,
@@ -66,6 +69,7 @@ class Plan:
                     "parameters": dict(node.parameters),
                 }
                 for node in self.nodes
+                if node.of_run
             },
         }
 

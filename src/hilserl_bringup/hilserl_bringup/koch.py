@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hilserl_bringup.graph import Graph, named_run
+from hilserl_bringup.koch_console import console_nodes
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core.errors import UserError
 from hilserl_core.parameters import parameter
@@ -18,6 +19,8 @@ TASKS = ("reach", "lift_cube", "push_cube", "pick_place", "insert_peg")
 SCENES = ("plain", "hard")
 OBSERVATIONS = ("state", "cameras")
 CAMERAS = ("front", "wrist")
+SCRIPTED = "leader"
+"""The scripted person's device."""
 ENCODERS = ("learned", "end_to_end", "pretrained")
 
 
@@ -48,6 +51,11 @@ class Common:
     )
     config: str = parameter("", "a ROS parameter file in place of the graph's own")
     panel: bool = parameter(True, "show the live panel where the output is a terminal")
+    console: bool = parameter(True, "serve the operator's console, a web page")
+    console_port: int = parameter(8080, "of the console's page", low=1, high=65535)
+    console_host: str = parameter(
+        "127.0.0.1", "address at which the console listens; 0.0.0.0: all, with a token"
+    )
 
 
 @dataclass(frozen=True)
@@ -143,6 +151,8 @@ def _robot_and_people(arguments: Common, intervene: bool) -> tuple[NodeSpec, ...
         # Nobody answers every frame, so no tick may wait for a device.
         mux = {**mux, "lockstep_devices": [""]}
         return simulator, NodeSpec("hilserl_teleop", "mux_node", "mux_node", mux)
+    # A person at any other device goes before the scripted one.
+    mux = {**mux, "yielding_devices": [SCRIPTED]}
     operator = {
         **_ticks(arguments),
         "task": arguments.task,
@@ -186,6 +196,7 @@ def record_nodes(arguments: Record, run: Path) -> tuple[NodeSpec, ...]:
     return (
         _recorder(arguments, run),
         *_robot_and_people(arguments, intervene=True),
+        *console_nodes(arguments, run),
         _policy(arguments, run, mode="record", demos=arguments.demos),
     )
 
@@ -217,6 +228,7 @@ def train_nodes(arguments: Train, run: Path) -> tuple[NodeSpec, ...]:
             PRESETS[arguments.preset],
         ),
         *_robot_and_people(arguments, arguments.intervene),
+        *console_nodes(arguments, run),
         _policy(
             arguments,
             run,
@@ -239,6 +251,7 @@ def run_nodes(arguments: Run, run: Path) -> tuple[NodeSpec, ...]:
     return (
         _recorder(arguments, run),
         *_robot_and_people(arguments, arguments.intervene),
+        *console_nodes(arguments, run),
         _policy(arguments, run, mode="run", policy=str(policy), episodes=arguments.episodes),
     )
 

@@ -19,6 +19,9 @@ class NodeSpec:
         defaults: what the parameter file may set otherwise.
         ends_run: its exit with code 0 completes the run and stops every other node.
         respawn: whether it is started again after a crash.
+        essential: whether the run ends where it is given up; else the run goes on without it.
+        of_run: whether its settings are the run's own; else they are how the run is shown, which
+            may be another when it is resumed.
     """
 
     package: str
@@ -28,3 +31,5 @@ class NodeSpec:
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     ends_run: bool = False
     respawn: bool = True
+    essential: bool = True
+    of_run: bool = True

@@ -97,6 +97,7 @@ def _program(node: NodeSpec, command: list[str], files: Mapping[str, Path], run:
         environment=child_environment(os.environ, run_environment(run)),
         ends_run=node.ends_run,
         respawn=node.respawn,
+        essential=node.essential,
     )
 
 

@@ -29,6 +29,7 @@ class Program:
         command, environment: as for a process.
         ends_run: its exit with code 0 ends the run.
         respawn: whether it is started again when it ends otherwise.
+        essential: whether the run ends where it is given up.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=dict)
     ends_run: bool = False
     respawn: bool = True
+    essential: bool = True
 
 
 @dataclass(frozen=True)
@@ -140,8 +142,11 @@ class Supervisor:
         try:
             while not self._stopping:
                 ending = await self._once(program, line, ends)
-                if ending is not None:
+                if ending is not None and (program.essential or not ending.code):
                     self._end(ending)
+                    return
+                if ending is not None:
+                    self._tell(f"{ending.reason}; the run goes on without it")
                     return
         except Exception as error:
             self._end(Ending(1, f"{program.name}: {type(error).__name__}: {error}"))

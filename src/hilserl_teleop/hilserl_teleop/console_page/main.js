@@ -1,0 +1,64 @@
+// The console's page: connects what the web socket says with what is shown.
+
+import { Arm } from "./arm.js";
+import { Cameras } from "./cameras.js";
+import { Curves } from "./curves.js";
+import { Drive, describeGamepad } from "./drive.js";
+import { ask, Link } from "./link.js";
+import { showDriver, showHealth, showKeys, showRun, showServos } from "./panels.js";
+import { Region } from "./region.js";
+import { Review } from "./review.js";
+
+const SLOW = 10; // states between two drawings of what changes slowly
+
+const setup = await ask("/api/setup");
+const link = new Link();
+const drive = new Drive(link, setup);
+const region = new Region(link, setup);
+const cameras = new Cameras(link, setup, (name, raw) => region.open(name, raw));
+const arm = new Arm(document.getElementById("drawing"), document.getElementById("joints"), setup);
+const curves = new Curves();
+const review = new Review(setup);
+const connection = document.getElementById("connection");
+let states = 0;
+
+showKeys(setup.keys);
+const describe = () => { document.getElementById("gamepad").textContent = describeGamepad(); };
+describe();
+addEventListener("gamepadconnected", describe);
+addEventListener("gamepaddisconnected", () => { drive.letGo(); describe(); });
+curves.draw();
+review.offer();
+
+link.on("open", () => {
+  connection.hidden = true;
+  document.body.dataset.link = "open";
+});
+link.on("closed", (reason) => {
+  const driving = drive.mine ? " While nobody drives, the arm holds." : "";
+  connection.textContent = (reason || "The connection to the console is lost; trying again.") + driving;
+  connection.hidden = false;
+  drive.mine = false;
+  document.body.dataset.link = "closed";
+});
+link.on("state", (state) => {
+  state.page.device = setup.device;
+  drive.said(state.page, state.arbitration);
+  document.body.dataset.page = state.page.you;
+  showDriver(state, drive);
+  if (document.hidden) return;
+  showRun(state);
+  arm.said(state.joints, state.action?.command);
+  if (states++ % SLOW) return;
+  cameras.said(state.cameras);
+  showServos(state.servos, state.health);
+  showHealth(state.health);
+});
+link.on("pictures", (pictures) => {
+  region.draw(pictures);
+  cameras.draw(pictures);
+});
+link.on("curves", (content) => curves.said(content));
+link.on("refusal", (reason) => {
+  document.getElementById("notes").textContent = `refused: ${reason}`;
+});
