@@ -125,7 +125,7 @@ class Review:
         if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < 10**6:
             raise UserError("'index' is the number of a step")
         names = {each.name.lower(): each for each in Label}
-        if label not in names:
+        if not isinstance(label, str) or label not in names:
             raise UserError(f"'label' is one of {', '.join(names)}")
         made = FrameLabel(episode, index, names[label], By.HAND)
         await asyncio.to_thread(append_labels, self._run, [made])
