@@ -195,9 +195,9 @@ def measure(robot: Robot, port: int, console: psutil.Process) -> dict[str, Any]:
         ][:1]
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.goto(f"http://localhost:{port}")
-        page.wait_for_selector("#views canvas[data-frames]")
+        page.wait_for_selector("#views canvas[data-shown]")
         time.sleep(2)
-        frames = "() => Number(document.querySelector('#views canvas').dataset.frames)"
+        frames = "() => document.querySelector('#views canvas').frames"
         before = page.evaluate(frames)
         began = time.monotonic()
         result["served"] = share(console)

@@ -34,6 +34,7 @@ BENCHMARKS = (
     "bench_lockstep",
     "bench_loop",
     "bench_driver",
+    "bench_console",
 )
 KEYS = ("name", "value", "unit", "compared_to", "ratio")
 LIMIT_SECONDS = 900.0

@@ -112,7 +112,7 @@ def test_the_page_needs_no_other_host_and_has_nothing_to_complain_of(
     page.shows("#phase", "recording")
     page.shows("#driver", "policy drives")
     page.page.wait_for_function(
-        "() => document.querySelectorAll('#views canvas[data-frames]').length === 2",
+        "() => document.querySelectorAll('#views canvas[data-shown]').length === 2",
         timeout=PATIENCE,
     )
     host = run[0].removeprefix("http://")
@@ -128,7 +128,7 @@ def test_pictures_and_drawing_move_with_the_arm(
     seen = "[...document.querySelectorAll('canvas')].slice(0, 3).map((c) => c.toDataURL())"
     page.page.wait_for_function(
         "() => { const views = [...document.querySelectorAll('#views canvas')];"
-        " return views.length === 2 && views.every((view) => view.dataset.frames > 3); }",
+        " return views.length === 2 && views.every((view) => view.frames > 3); }",
         timeout=PATIENCE,
     )
     page.take_over(ears)

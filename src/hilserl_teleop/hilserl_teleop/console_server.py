@@ -32,8 +32,8 @@ UNSEEN = 2
 """Picture messages under way to a page before the next are left out."""
 RETRY = 5.0
 """s between two attempts to get a port that is in use."""
-HISTORY_EVERY = 10
-"""Looks between two readings of the run's history."""
+SLOWLY = 10
+"""Looks between two at which what changes slowly is shown, and the run's history is read."""
 
 Watch = Callable[[frozenset[str] | None], None]
 
@@ -247,19 +247,18 @@ class ConsoleServer:
         shown = self._shown
         shown.sessions.mux_says(shown.state.mine)
         self._looks += 1
-        if self._looks % HISTORY_EVERY == 1:
+        slowly = self._looks % SLOWLY == 1
+        if slowly:
             await asyncio.to_thread(shown.history.refresh)
         if not self._outboxes:
             return
-        snapshot = shown.state.snapshot()
+        snapshot = shown.state.snapshot(slowly)
         learner = snapshot.get("learner")
-        if learner and learner["age"] < 1.0 and self._looks % HISTORY_EVERY == 1:
+        if learner and learner["age"] < 1.0 and slowly:
             shown.history.pace(self._looks * PERIOD, learner["rate"] or 0.0)
         snapshot["problems"] = list(shown.pictures.problems.values())
         common = json.dumps(snapshot)[:-1]
-        wanted = sorted(shown.sessions.cameras())
-        found = await asyncio.to_thread(lambda: [shown.pictures.newest(name) for name in wanted])
-        pictures = [picture for picture in found if picture is not None]
+        pictures = await self._newest_pictures()
         for outbox in list(self._outboxes.values()):
             outbox.state = f'{common}, "page": {json.dumps(self._page(outbox.session))}}}'
             outbox.pictures = [
@@ -269,6 +268,14 @@ class ConsoleServer:
                 outbox.curves_version = shown.history.version
                 outbox.curves = json.dumps(shown.history.curves())
             outbox.changed.set()
+
+    async def _newest_pictures(self) -> list[Picture]:
+        """Of every camera that somebody looks at; made in another thread, for big frames."""
+        wanted, newest = sorted(self._shown.sessions.cameras()), self._shown.pictures.newest
+        if not wanted:
+            return []
+        found = await asyncio.to_thread(lambda: [newest(name) for name in wanted])
+        return [picture for picture in found if picture is not None]
 
     def _page(self, session: Session) -> dict[str, Any]:
         """What concerns one page: who it is, and who drives."""

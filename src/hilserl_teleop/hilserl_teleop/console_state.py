@@ -158,12 +158,18 @@ class ConsoleState:
             _, said = self._said.get("arbitration", (0.0, {}))
         return said.get("device") == self.device and said.get("state") == 2
 
-    def snapshot(self) -> dict[str, Any]:
-        """Everything, ready for JSON; ``age`` is s since a part's last word."""
+    def snapshot(self, slowly: bool = True) -> dict[str, Any]:
+        """Everything, ready for JSON; ``age`` is s since a part's last word.
+
+        Args:
+            slowly: whether what changes slowly is wanted as well: servos, cameras, health.
+        """
         now = self.clock()
         with self._lock:
             result: dict[str, Any] = {
-                part: {**said, "age": round(now - at, 1)} for part, (at, said) in self._said.items()
+                part: {**said, "age": round(now - at, 1)}
+                for part, (at, said) in self._said.items()
+                if slowly or part != "servos"
             }
             self._notes = [note for note in self._notes if now - note[0] < NOTE_SECONDS]
             result["notes"] = [text for _, text in self._notes]
@@ -171,8 +177,9 @@ class ConsoleState:
                 "seconds": self._seconds(),
                 "steps": {key.name.lower(): count for key, count in self._by_source.items()},
             }
-            result["cameras"] = self._cameras
-            result["health"] = self._shown_health(now)
+            if slowly:
+                result["cameras"] = self._cameras
+                result["health"] = self._shown_health(now)
         arbitration = result.get("arbitration")
         if arbitration is not None:
             # The mux tells of changes, and not of the countdown's running.

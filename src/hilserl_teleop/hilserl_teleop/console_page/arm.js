@@ -1,5 +1,7 @@
 // The arm as boxes on joints, drawn from the robot's description; drag or use arrows to turn it.
 
+const VISIBLE = 0.004; // rad
+
 export class Arm {
   constructor(canvas, bars, setup) {
     this.canvas = canvas;
@@ -7,7 +9,6 @@ export class Arm {
     this.turn = 0.7; // rad about the vertical, and down from the horizontal
     this.tilt = 0.45;
     this.positions = {};
-    this.targets = {};
     this.moving = this.arm.joints.filter((joint) => joint.type !== "fixed");
     this.rows = new Map(this.moving.map((joint) => [joint.name, barOf(joint, bars)]));
     canvas.addEventListener("pointerdown", (event) => canvas.setPointerCapture(event.pointerId));
@@ -30,12 +31,13 @@ export class Arm {
     this.draw();
   }
 
-  // Joint positions in rad, and the commanded ones; draws only what has changed.
-  said(joints, command) {
+  // Joint positions in rad; draws only what can be seen to have changed.
+  said(joints) {
     if (!joints) return;
-    const key = JSON.stringify([joints.position, command]);
-    if (key === this.shown) return;
-    this.shown = key;
+    const moved = joints.name.some((name, i) => {
+      return Math.abs((this.positions[name] ?? Infinity) - (joints.position[i] ?? 0)) > VISIBLE;
+    });
+    if (!moved) return;
     joints.name.forEach((name, i) => { this.positions[name] = joints.position[i] ?? 0; });
     for (const joint of this.moving) {
       this.rows.get(joint.name)?.(this.positions[joint.name] ?? 0);

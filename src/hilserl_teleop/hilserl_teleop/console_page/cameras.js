@@ -1,5 +1,7 @@
 // The cameras' pictures, and on a raw one the frame of what the policy sees.
 
+import { decode } from "./pictures.js";
+
 export class Cameras {
   constructor(link, setup, openRegion) {
     this.link = link;
@@ -86,26 +88,27 @@ export class Cameras {
       const view = this.views.get(name);
       if (!view) continue;
       const turn = ++view.newest;
-      let image;
+      let decoded;
       try {
-        image = await createImageBitmap(new Blob([picture.jpeg], { type: "image/jpeg" }));
+        decoded = await decode(picture.jpeg);
       } catch {
         view.caption.textContent = `${name}: a picture that cannot be read`;
         continue;
       }
+      const { image, width, height } = decoded;
       if (turn !== view.newest) { image.close(); continue; }
       const { canvas } = view;
-      if (canvas.width !== image.width || canvas.height !== image.height) {
-        canvas.width = image.width;
-        canvas.height = image.height;
-        canvas.style.aspectRatio = `${image.width} / ${image.height}`;
+      if (canvas.width !== width || canvas.height !== height) {
+        Object.assign(canvas, { width, height });
+        canvas.style.aspectRatio = `${width} / ${height}`;
       }
       const pen = canvas.getContext("2d");
       pen.drawImage(image, 0, 0);
       image.close();
       if (kind === "raw") this.frame(pen, this.regions[name], picture);
       view.frames += 1;
-      canvas.dataset.frames = view.frames;
+      canvas.frames = view.frames;
+      if (view.frames === 1) canvas.dataset.shown = "";
       const text = `${name}${kind === "raw" ? ", raw" : ""} ${picture.width} × ${picture.height}`;
       if (view.caption.textContent !== text) view.caption.textContent = text;
     }

@@ -1,6 +1,7 @@
 // Driving: keys, the pad, and a gamepad become wishes; the console makes actions of them.
 
 const BEAT = 50; // ms between two wishes: while they come, the arm is not let go
+const LAZY = 200; // ms between two looks at whether there is anything to do
 const HELD = 400; // ms: a space bar held longer gives the arm back when it is let go
 const DEAD = 0.15; // of a gamepad's stick
 const BUTTONS = { 0: "toggle", 1: "stop", 2: "failure", 3: "success", 4: "close", 5: "open" };
@@ -15,12 +16,13 @@ export class Drive {
     this.speed = this.speeds.indexOf(setup.speed);
     this.held = new Map(); // what is pressed: [axis, amount]
     this.stick = [0, 0, 0];
+    this.gamepad = false; // whether one has been seen: to ask keeps the browser busy
     this.pressed = []; // a gamepad's buttons at the last look
     this.mine = false; // whether this page drives
     this.asked = 0; // when this page asked to
     this.spaceDown = null; // since when, if that press took over
     this.listen();
-    setInterval(() => this.beat(), BEAT);
+    this.beat();
   }
 
   listen() {
@@ -162,9 +164,12 @@ export class Drive {
     });
   }
 
+  // Goes on while this page drives, or could be asked to by a gamepad.
   beat() {
-    this.readGamepad();
+    const busy = this.mine || this.gamepad;
+    if (this.gamepad) this.readGamepad();
     if (!document.hidden) this.send(0);
+    setTimeout(() => this.beat(), busy ? BEAT : LAZY);
   }
 
   // The console says who drives; a takeover takes a moment to get there and back.

@@ -9,8 +9,6 @@ import { showDriver, showHealth, showKeys, showRun, showServos } from "./panels.
 import { Region } from "./region.js";
 import { Review } from "./review.js";
 
-const SLOW = 10; // states between two drawings of what changes slowly
-
 const setup = await ask("/api/setup");
 const link = new Link();
 const drive = new Drive(link, setup);
@@ -20,12 +18,11 @@ const arm = new Arm(document.getElementById("drawing"), document.getElementById(
 const curves = new Curves();
 const review = new Review(setup);
 const connection = document.getElementById("connection");
-let states = 0;
 
 showKeys(setup.keys);
 const describe = () => { document.getElementById("gamepad").textContent = describeGamepad(); };
 describe();
-addEventListener("gamepadconnected", describe);
+addEventListener("gamepadconnected", () => { drive.gamepad = true; describe(); });
 addEventListener("gamepaddisconnected", () => { drive.letGo(); describe(); });
 curves.draw();
 review.offer();
@@ -44,12 +41,12 @@ link.on("closed", (reason) => {
 link.on("state", (state) => {
   state.page.device = setup.device;
   drive.said(state.page, state.arbitration);
-  document.body.dataset.page = state.page.you;
+  if (document.body.dataset.page !== `${state.page.you}`) document.body.dataset.page = state.page.you;
   showDriver(state, drive);
   if (document.hidden) return;
   showRun(state);
-  arm.said(state.joints, state.action?.command);
-  if (states++ % SLOW) return;
+  arm.said(state.joints);
+  if (!state.health) return; // what changes slowly comes now and then
   cameras.said(state.cameras);
   showServos(state.servos, state.health);
   showHealth(state.health);

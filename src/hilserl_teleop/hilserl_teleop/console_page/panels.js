@@ -58,17 +58,19 @@ export function showDriver(state, drive) {
   set("reason", reason(arbitration, page));
   set("notes", [...state.notes.slice(-2), ...(state.problems || [])].join(" · "));
   const stopped = arbitration?.state === 3;
-  element("release-stop").hidden = !stopped;
+  if (element("release-stop").hidden === stopped) element("release-stop").hidden = !stopped;
   const button = element("takeover");
   const other = page.driver !== null && page.driver !== page.you;
   const label = drive.mine ? "Release" : arbitration?.device === page.device && page.driver === null
     ? "Drive on" : "Take over";
   set("takeover", label);
-  button.setAttribute("aria-pressed", String(drive.mine));
-  button.disabled = other && arbitration?.device === page.device;
+  // What is set anew, even to the same, has the browser look at the page's style again.
+  if (button.ariaPressed !== String(drive.mine)) button.ariaPressed = String(drive.mine);
+  const taken = other && arbitration?.device === page.device;
+  if (button.disabled !== taken) button.disabled = taken;
   const lost = element("lost");
   const abandoned = arbitration?.device === page.device && page.driver === null;
-  lost.hidden = !abandoned;
+  if (lost.hidden === abandoned) lost.hidden = !abandoned;
   if (abandoned) {
     const since = page.lost === null ? "" : ` ${page.lost.toFixed(0)} s ago`;
     lost.textContent = `The page that drove lost its connection${since}: the arm holds. ` +
@@ -97,8 +99,18 @@ function reason(arbitration, page) {
   return parts.join("; ");
 }
 
+const shown = new Map(); // what each part of the page was made from
+
+// Whether a part has to be made anew.
+function changed(part, content) {
+  const key = JSON.stringify(content);
+  if (shown.get(part) === key) return false;
+  shown.set(part, key);
+  return true;
+}
+
 export function showServos(servos, health) {
-  if (servos) {
+  if (servos && changed("servos", { ...servos, age: 0 })) {
     const rows = servos.name.map((name, i) => {
       const row = document.createElement("tr");
       const error = servos.error[i];
@@ -120,6 +132,7 @@ export function showServos(servos, health) {
 }
 
 export function showHealth(health) {
+  if (!changed("health", health.map(({ name, level, message }) => [name, level, message]))) return;
   const item = (part) => {
     const line = document.createElement("li");
     line.className = LEVELS[part.level] ?? "bad";

@@ -1,6 +1,7 @@
 // The region of interest: a rectangle drawn on a camera's picture, saved as a parameter file.
 
 import { ask } from "./link.js";
+import { decode } from "./pictures.js";
 
 const NAMES = ["x", "y", "width", "height"];
 
@@ -49,9 +50,10 @@ export class Region {
   async draw(pictures) {
     const picture = pictures.find((each) => each.camera === this.topic);
     if (!picture || !this.dialog.open) return;
-    const image = await createImageBitmap(new Blob([picture.jpeg], { type: "image/jpeg" }));
+    const decoded = await decode(picture.jpeg);
     this.image?.close();
-    this.image = image;
+    this.image = decoded.image;
+    this.shown = decoded;
     this.size = [picture.width, picture.height];
     this.paint();
   }
@@ -59,13 +61,14 @@ export class Region {
   paint() {
     if (!this.image) return;
     const { canvas, image } = this;
-    if (canvas.width !== image.width) Object.assign(canvas, { width: image.width, height: image.height });
+    const { width, height } = this.shown;
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     const pen = canvas.getContext("2d");
     pen.drawImage(image, 0, 0);
     if (!this.numbers[2]) return;
-    const scale = image.width / this.size[0];
+    const scale = width / this.size[0];
     pen.strokeStyle = "#ffb066";
-    pen.lineWidth = Math.max(1, image.width / 160);
+    pen.lineWidth = Math.max(1, width / 160);
     pen.strokeRect(...this.numbers.map((value) => value * scale));
   }
 
