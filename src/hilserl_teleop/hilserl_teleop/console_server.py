@@ -250,12 +250,12 @@ class ConsoleServer:
         slowly = self._looks % SLOWLY == 1
         if slowly:
             await asyncio.to_thread(shown.history.refresh)
+            rate = shown.state.updates_per_s
+            if rate is not None:
+                shown.history.pace(self._looks * PERIOD, rate)
         if not self._outboxes:
             return
         snapshot = shown.state.snapshot(slowly)
-        learner = snapshot.get("learner")
-        if learner and learner["age"] < 1.0 and slowly:
-            shown.history.pace(self._looks * PERIOD, learner["rate"] or 0.0)
         snapshot["problems"] = list(shown.pictures.problems.values())
         common = json.dumps(snapshot)[:-1]
         pictures = await self._newest_pictures()

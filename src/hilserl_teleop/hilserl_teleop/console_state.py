@@ -158,6 +158,14 @@ class ConsoleState:
             _, said = self._said.get("arbitration", (0.0, {}))
         return said.get("device") == self.device and said.get("state") == 2
 
+    @property
+    def updates_per_s(self) -> float | None:
+        """The learner's newest word on its pace; None where it has none, or is silent."""
+        with self._lock:
+            at, said = self._said.get("learner", (0.0, {}))
+        rate: float | None = said.get("rate")
+        return rate if self.clock() - at < SILENT else None
+
     def snapshot(self, slowly: bool = True) -> dict[str, Any]:
         """Everything, ready for JSON; ``age`` is s since a part's last word.
 

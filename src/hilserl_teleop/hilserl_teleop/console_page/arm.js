@@ -105,8 +105,8 @@ export class Arm {
     const [dx, dy] = [x, y - 0.13];
     const across = cy * dx - sy * dy;
     const away = sy * dx + cy * dy;
-    const up = z - 0.1;
-    const size = 1.9 * Math.min(width / 0.8, height / 0.62);
+    const up = z - 0.09;
+    const size = 1.6 * Math.min(width / 0.8, height / 0.62);
     return [width / 2 + across * size, height / 2 - (up * ct + away * st) * size, up * st - away * ct];
   }
 }

@@ -30,8 +30,8 @@ export function drawCurves(canvas, lines, { top = null, unit = "", empty, across
   const y = (value) => height - BOTTOM - (value / highest) * (height - TOP - BOTTOM);
   grid(pen, { width, height, highest, unit, y, colour });
   pen.fillStyle = colour("--muted");
-  pen.fillText(`${first}`, LEFT, height - 5);
-  const words = `${last} ${across}`;
+  pen.fillText(`${Math.round(first)}`, LEFT, height - 5);
+  const words = `${Math.round(last)} ${across}`;
   pen.fillText(words, width - RIGHT - pen.measureText(words).width, height - 5);
   for (const line of lines) {
     if (!line.points.length) continue;

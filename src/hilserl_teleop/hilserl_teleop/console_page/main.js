@@ -20,6 +20,7 @@ const review = new Review(setup);
 const connection = document.getElementById("connection");
 
 showKeys(setup.keys);
+document.getElementById("help").open = matchMedia("(min-width: 1200px) and (pointer: fine)").matches;
 const describe = () => { document.getElementById("gamepad").textContent = describeGamepad(); };
 describe();
 addEventListener("gamepadconnected", () => { drive.gamepad = true; describe(); });

@@ -5,6 +5,8 @@ const STAGES = { waiting: "waiting", compiling: "compiling", behaviour_cloning: 
   critic_warmup: "warming up", training: "learning" };
 const QUIET = 3; // s without a word of the mux after which nobody commands the arm
 const HOT = 60; // degrees Celsius, as a servo's own limit is some 10 above
+const CAPS = { ArrowUp: "↑", ArrowDown: "↓", ArrowLeft: "←", ArrowRight: "→", PageUp: "Page ↑",
+  PageDown: "Page ↓", Escape: "Esc", " ": "Space" };
 const LEVELS = ["", "warn", "bad", "warn"];
 
 const element = (id) => document.getElementById(id);
@@ -157,12 +159,14 @@ export function showKeys(keys) {
   for (const [key, [axis, amount]] of Object.entries(keys.jog)) rows.push([key, names[axis][amount > 0 ? 1 : 0]]);
   for (const [key, amount] of Object.entries(keys.gripper)) rows.push([key, amount > 0 ? "gripper open" : "gripper close"]);
   for (const [key, name] of Object.entries(keys.commands)) if (key !== " ") rows.push([key, name === "toggle" ? "take over or release" : name]);
-  rows.push(["+ −", "speed"]);
+  rows.push(["+, −", "speed"]);
   for (const [key, text] of merged(rows)) {
     const [term, meaning] = [document.createElement("dt"), document.createElement("dd")];
-    const cap = document.createElement("kbd");
-    cap.textContent = key;
-    term.append(cap);
+    for (const name of key.split(", ")) {
+      const cap = document.createElement("kbd");
+      cap.textContent = CAPS[name] ?? name;
+      term.append(cap, " ");
+    }
     meaning.textContent = text;
     list.append(term, meaning);
   }
@@ -171,6 +175,6 @@ export function showKeys(keys) {
 // One row a meaning, with all its keys.
 function merged(rows) {
   const found = new Map();
-  for (const [key, text] of rows) found.set(text, found.has(text) ? `${found.get(text)}  ${key}` : key);
+  for (const [key, text] of rows) found.set(text, found.has(text) ? `${found.get(text)}, ${key}` : key);
   return [...found].map(([text, key]) => [key, text]);
 }
