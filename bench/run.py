@@ -37,6 +37,7 @@ BENCHMARKS = (
     "bench_loop",
     "bench_driver",
     "bench_camera",
+    "bench_console",
 )
 KEYS = ("name", "value", "unit", "compared_to", "ratio")
 LIMIT_SECONDS = 900.0

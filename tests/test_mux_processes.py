@@ -142,7 +142,7 @@ class Stage:
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
     command = [sys.executable, "-m", "hilserl_teleop.mux_node", *IN_NAMESPACE]
-    command += ["-p", "countdowns:=[0.3, 0.0]"]
+    command += ["-p", "devices:=[leader, keyboard]", "-p", "countdowns:=[0.3, 0.0]"]
     log = (tmp_path / "mux.log").open("w")
     process = subprocess.Popen(command, stdout=log, stderr=log)
     result = Stage()

@@ -31,6 +31,7 @@ setup(
             "play = hilserl_replay.play:main",
             "relabel = hilserl_replay.relabel:main",
             "report = hilserl_replay.report:main",
+            "review = hilserl_replay.review:main",
         ],
     },
 )

@@ -6,7 +6,7 @@ setup(
     name=package_name,
     version="0.1.0",
     packages=find_packages(exclude=["test"]),
-    package_data={package_name: ["py.typed"]},
+    package_data={package_name: ["py.typed", "console_page/*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
@@ -22,6 +22,7 @@ setup(
             "markers_node = hilserl_teleop.markers_node:main",
             "mux_node = hilserl_teleop.mux_node:main",
             "intervene = hilserl_teleop.intervene:main",
+            "console_node = hilserl_teleop.console_node:main",
         ]
     },
 )

@@ -21,7 +21,7 @@ from hilserl_core.errors import UserError
 from hilserl_core.run import RunDirectory
 
 RUNS = Path("runs")
-VIEWS = ("rviz", "tensorboard", "wandb")
+VIEWS = ("rviz", "tensorboard", "wandb", "console", "console_port", "console_host")
 """Arguments that say how a run is looked at."""
 
 

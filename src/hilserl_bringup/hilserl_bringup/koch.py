@@ -22,6 +22,8 @@ SCENES = ("plain", "hard")
 OBSERVATIONS = ("state", "cameras")
 CAMERAS = ("front", "wrist")
 REGIONS = ("whole", "left", "right")
+SCRIPTED = "leader"
+"""The scripted person's device."""
 ENCODERS = ("learned", "end_to_end", "pretrained")
 
 
@@ -69,6 +71,11 @@ class Common:
         "off",
         "Weights & Biases: not at all, into the run's folder wandb, or sent as the run goes",
         choices=("off", "offline", "online"),
+    )
+    console: bool = parameter(True, "serve the operator's console, a web page")
+    console_port: int = parameter(8080, "of the console's page", low=1, high=65535)
+    console_host: str = parameter(
+        "127.0.0.1", "address at which the console listens; 0.0.0.0: all, with a token"
     )
 
 
@@ -188,6 +195,8 @@ def _robot_and_people(arguments: Common, intervene: bool) -> tuple[NodeSpec, ...
         # Nobody answers every frame, so no tick may wait for a device.
         mux = {**mux, "lockstep_devices": [""]}
         return *cameras, simulator, NodeSpec("hilserl_teleop", "mux_node", "mux_node", mux)
+    # A person at any other device goes before the scripted one.
+    mux = {**mux, "yielding_devices": [SCRIPTED]}
     operator = {
         **_ticks(arguments),
         "task": arguments.task,

@@ -1,4 +1,4 @@
-"""Nodes of the Koch arm's graphs that only look on: curves, markers, rviz."""
+"""Nodes of the Koch arm's graphs that only look on: the console, curves, markers, rviz."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hilserl_bringup import configuration
+from hilserl_bringup.koch_console import console_nodes
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_replay.curve_sinks import check_wandb
 
@@ -20,7 +21,12 @@ def with_views(nodes: Nodes) -> Nodes:
 
     @functools.wraps(nodes)
     def all_nodes(arguments: Any, run: Path) -> tuple[NodeSpec, ...]:
-        return (*nodes(arguments, run), *_curves(arguments, run), *_rviz(arguments))
+        return (
+            *nodes(arguments, run),
+            *console_nodes(arguments, run),
+            *_curves(arguments, run),
+            *_rviz(arguments),
+        )
 
     return all_nodes
 

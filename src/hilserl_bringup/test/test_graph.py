@@ -84,9 +84,20 @@ def test_training_has_every_part_and_ends_with_the_policy() -> None:
     plan = make_plan(TRAIN, [])
     assert names(plan) == {
         *("mujoco_node", "operator_node", "mux_node"),
-        *("policy_node", "recorder_node", "learner_node", "curves_node"),
+        *("policy_node", "recorder_node", "learner_node", "curves_node", "console_node"),
     }
     assert [node.name for node in plan.nodes if node.ends_run] == ["policy_node"]
+
+
+def test_the_console_can_be_left_out_and_is_no_part_of_what_the_run_is() -> None:
+    plan = make_plan(TRAIN, ["run:=mine", "console_port:=9000"])
+    console = of(plan, "console_node")
+    assert console.parameters["port"] == 9000
+    assert console.watches
+    without = make_plan(TRAIN, ["run:=mine", "console:=false"])
+    assert "console_node" not in names(without)
+    assert plan.config() == without.config()
+    assert of(plan, "mux_node").parameters["yielding_devices"] == ["leader"]
 
 
 def test_nobody_learns_while_recording_or_running() -> None:

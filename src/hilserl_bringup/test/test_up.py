@@ -71,6 +71,16 @@ def test_a_nodes_mistake_is_the_runs(stage: Any) -> None:
     assert stage.starts("report") == []
 
 
+def test_a_run_goes_on_without_a_console(stage: Any) -> None:
+    stage.add("hilserl_teleop", "console_node", "echo 'error: no such address' >&2; exit 1")
+    result = up(stage, "koch_train", "run:=mine")
+    assert result.returncode == 0, result.stderr
+    told = "[hilserl] console_node: no such address; the run goes on without it"
+    assert told in result.stdout.splitlines()
+    assert len(stage.starts("console_node")) == 1
+    assert len(stage.starts("report")) == 1
+
+
 def test_a_failed_report_is_a_failed_run(stage: Any) -> None:
     stage.add("hilserl_replay", "report", "exit 5")
     assert up(stage, "koch_train").returncode == 5

@@ -71,7 +71,8 @@ class PolicyParameters:
     policy: str = parameter("", "folder of the run whose policy to use in mode run")
     demonstrations: str = parameter("", "folder of the run whose demonstrations the learner uses")
     devices: tuple[str, ...] = parameter(
-        ("leader", "keyboard"), "operator devices whose events count, as in teleop/DEVICE/event"
+        ("leader", "keyboard", "console"),
+        "operator devices whose events count, as in teleop/DEVICE/event",
     )
     recorder: str = parameter(
         "recorder_node", "node that must take the steps before an episode begins; empty: none"

@@ -61,7 +61,7 @@ class RecorderParameters:
 
     run: str = parameter("runs/default", "folder of the run; its last part is the run's name")
     devices: tuple[str, ...] = parameter(
-        ("leader", "keyboard"), "operator devices whose events are recorded"
+        ("leader", "keyboard", "console"), "operator devices whose events are recorded"
     )
     record_cameras: tuple[str, ...] = parameter(
         ("front", "wrist"), "cameras whose policy images, if any, are recorded beside the steps"

@@ -46,11 +46,14 @@ class Device:
         name: as in its topics, ``teleop/NAME/action``.
         countdown: s between its takeover and the first motion.
         lockstep: whether a tick waits for its action.
+        yields: whether a device that does not may take over from it while it drives; one that
+            yields never takes over from one that does not.
     """
 
     name: str
     countdown: float = 2.0
     lockstep: bool = False
+    yields: bool = False
 
 
 @dataclass(frozen=True)
@@ -152,14 +155,23 @@ class Arbitration:
         device = self.devices[name]
         if self._driver is device:
             return True
-        if self._driver is not None and not self._lost(self._driver):
+        if self._driver is not None and not self._gives_way(self._driver, device):
             self.counts["takeover refused"] += 1
-            self._note(f"{name} is refused: {self._driver.name} has the arm, release it first")
+            if not device.yields:
+                self._note(f"{name} is refused: {self._driver.name} has the arm, release it first")
             return False
         self._driver = device
         self._begin_handover()
         self._notice = ("", 0)
         return True
+
+    def _gives_way(self, driver: Device, device: Device) -> bool:
+        """Whether who drives is replaced by a device that asks.
+
+        A person goes before a program that stands in for one, also when the person's link is
+        lost: then the arm holds for whoever comes back.
+        """
+        return driver.yields if driver.yields != device.yields else self._lost(driver)
 
     def release(self, name: str) -> None:
         """A device gives the arm back to the policy; from another than the driver: nothing."""

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
 
 from rclpy.clock import Clock, ClockType
-from rclpy.duration import Duration
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
-from std_srvs.srv import Trigger
 
 from hilserl_core import node as node_main
-from hilserl_core.messages import action_to_msg
 from hilserl_core.parameters import parameter
-from hilserl_core.qos import LATCHED, RELIABLE, SENSOR
+from hilserl_core.qos import LATCHED, SENSOR
 from hilserl_core.ros_parameters import declare
-from hilserl_core.step import Event, Outcome, Phase, Source
-from hilserl_msgs.msg import Action, Arbitration, OperatorEvent, RunStatus
-from hilserl_msgs.srv import Reset
+from hilserl_core.step import Event, Outcome, Phase
+from hilserl_msgs.msg import Arbitration, RunStatus
 from hilserl_teleop.keymap import HELP, Command, KeyboardState
+from hilserl_teleop.operator_device import OperatorDevice
 from hilserl_teleop.terminal import Terminal
 
 NOTE_SECONDS = 3.0
-ACKNOWLEDGED = Duration(seconds=1)
 EVENTS = {
     Command.SUCCESS: Event.SUCCESS,
     Command.FAILURE: Event.FAILURE,
@@ -95,20 +90,15 @@ class Intervene(Node):
     def __init__(self) -> None:
         super().__init__("intervene")
         self._parameters = declare(self, InterveneParameters)
-        device = self._parameters.device
+        self._device = OperatorDevice(self, self._parameters.device, self._say)
         self._keyboard = KeyboardState(self._parameters.speed)
-        self._seen = self.get_clock().now().to_msg()
         self._mux: Arbitration | None = None
         self._mux_at = 0.0
         self._status: RunStatus | None = None
         self._note = ("", 0.0)
-        self._actions = self.create_publisher(Action, f"teleop/{device}/action", RELIABLE)
-        self._events = self.create_publisher(OperatorEvent, f"teleop/{device}/event", RELIABLE)
         self.create_subscription(Arbitration, "arbitration", self._on_arbitration, LATCHED)
         self.create_subscription(RunStatus, "run/status", self._on_status, LATCHED)
         self.create_subscription(JointState, "joint_states", self._on_joint_states, SENSOR)
-        self._reset = self.create_client(Reset, "reset")
-        self._release_stop = self.create_client(Trigger, "release_stop")
         self._terminal = Terminal()
         self._terminal.say(HELP)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -125,7 +115,7 @@ class Intervene(Node):
         self._status = message
 
     def _on_joint_states(self, message: JointState) -> None:
-        self._seen = message.header.stamp
+        self._device.seen = message.header.stamp
 
     # -- what the person does
 
@@ -148,53 +138,26 @@ class Intervene(Node):
 
     def _obey(self, command: Command) -> None:
         if command == Command.TOGGLE:
-            self._send(Event.RELEASE if self._mine else Event.TAKEOVER)
+            self._device.send(Event.RELEASE if self._mine else Event.TAKEOVER)
         elif command in EVENTS:
-            self._send(EVENTS[command])
+            self._device.send(EVENTS[command])
         elif command == Command.RESET:
-            self._ask_for_reset()
+            self._device.ask_for_reset()
         elif command == Command.RELEASE_STOP:
-            self._call(self._release_stop, Trigger.Request())
+            self._device.release_stop()
         elif command == Command.QUIT:
             if self._mine:
-                self._send(Event.RELEASE)
+                self._device.send(Event.RELEASE)
             self._end(0)
         elif command == Command.INTERRUPT:
             self._abandon("interrupted")
-
-    def _send(self, event: Event) -> None:
-        message = OperatorEvent(event=int(event), device=self._parameters.device)
-        message.header.stamp = self._seen
-        self._events.publish(message)
-        self._say(f"sent: {event.name.lower()}")
-
-    def _ask_for_reset(self) -> None:
-        """The policy node ends the episode first; without one the mux is asked itself."""
-        if self.count_publishers("run/status"):
-            self._send(Event.RESET)
-        else:
-            self._call(self._reset, Reset.Request(seed=time.time_ns() >> 20))
-
-    def _call(self, client: Any, request: Any) -> None:
-        if not client.service_is_ready():
-            self._say(f"no service {client.srv_name}: is the mux running?")
-            return
-        future = client.call_async(request)
-        future.add_done_callback(
-            lambda done: self._say(
-                done.result().message or ("done" if done.result().success else "failed")
-            )
-        )
 
     # -- what leaves
 
     def _publish_action(self) -> None:
         if not self._driving:
             self._keyboard.clear()
-        values = self._keyboard.values(time.monotonic())
-        message = action_to_msg(0, values, Source.HUMAN)
-        message.header.stamp = self._seen
-        self._actions.publish(message)
+        self._device.act(self._keyboard.values(time.monotonic()))
 
     def _say(self, text: str) -> None:
         self._note = (text, time.monotonic() + NOTE_SECONDS)
@@ -233,8 +196,7 @@ class Intervene(Node):
 
     def close(self) -> None:
         """Gives the terminal back once the last words have arrived."""
-        self._actions.wait_for_all_acked(ACKNOWLEDGED)
-        self._events.wait_for_all_acked(ACKNOWLEDGED)
+        self._device.finish()
         self._terminal.close()
 
 

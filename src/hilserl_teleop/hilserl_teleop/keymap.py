@@ -11,14 +11,14 @@ import enum
 import numpy as np
 from numpy.typing import NDArray
 
-AXES = ("x", "y", "z", "gripper")
+from hilserl_teleop import jog
+from hilserl_teleop.jog import Jog
 
 # Repeats come at 10 to 40 Hz and bunch up on their way over a network.
 REPEAT_GAP = 0.15
 HOLD = 0.2
 # The mux takes the newest action at its own ticks; of two in a row it takes one for sure.
 GRIPPER_TICKS = 2
-SPEEDS = (0.1, 0.25, 0.5, 0.75, 1.0)
 
 HELP = (
     "space/t take over or release   r release   w/s forward/back  a/d left/right  "
@@ -75,6 +75,36 @@ JOG = {
 
 GRIPPER = {"o": 1.0, "c": -1.0}
 
+# What a browser calls the keys that a terminal sends as sequences. Its Enter is left out: it
+# presses what has the focus.
+BROWSER_NAMES = {
+    "\x1b": "Escape",
+    "\x1b[A": "ArrowUp",
+    "\x1b[B": "ArrowDown",
+    "\x1b[C": "ArrowRight",
+    "\x1b[D": "ArrowLeft",
+    "\x1b[5~": "PageUp",
+    "\x1b[6~": "PageDown",
+}
+
+
+def browser_keys() -> dict[str, dict[str, object]]:
+    """The same keys by a browser's names: ``jog`` (axis, amount), ``gripper``, ``speed`` (steps)
+    and ``commands``, without those that only a terminal needs.
+    """
+
+    def named(table: dict[str, object]) -> dict[str, object]:
+        names = {key: BROWSER_NAMES.get(key, key) for key in table}
+        return {names[key]: value for key, value in table.items() if names[key].isprintable()}
+
+    terminal = (Command.QUIT, Command.INTERRUPT)
+    return {
+        "jog": named({key: list(value) for key, value in JOG.items()}),
+        "gripper": named(dict(GRIPPER)),
+        "speed": {"+": 1, "=": 1, "-": -1, "_": -1},
+        "commands": named({k: c.value for k, c in COMMANDS.items() if c not in terminal}),
+    }
+
 
 def split(data: bytes) -> tuple[list[str], bytes]:
     """Splits what a terminal sent into keys.
@@ -114,13 +144,15 @@ class KeyboardState:
     """
 
     def __init__(self, speed: float = 0.5) -> None:
-        self.speed = speed
+        self._jog = Jog(speed)
         self._rest = b""
         self._pressed = [-np.inf] * 3
         self._direction = [0.0] * 3
-        self._until = [-np.inf] * 3
-        self._owed = [False] * 3
-        self._gripper = (0.0, 0)
+
+    @property
+    def speed(self) -> float:
+        """Share of the fastest motion."""
+        return self._jog.speed
 
     def feed(self, data: bytes, now: float) -> list[Command]:
         """Takes what the terminal sent; to be called with b"" too, when nothing came.
@@ -150,30 +182,18 @@ class KeyboardState:
             axis, direction = JOG[key]
             repeats = now - self._pressed[axis] < REPEAT_GAP and direction == self._direction[axis]
             self._pressed[axis], self._direction[axis] = now, direction
-            self._until[axis] = now + HOLD if repeats else now
-            self._owed[axis] = True
+            self._jog.ask(axis, direction, now + HOLD if repeats else now)
         elif key in GRIPPER:
-            self._gripper = (GRIPPER[key], GRIPPER_TICKS)
+            self._jog.ask(jog.GRIPPER, GRIPPER[key], ticks=GRIPPER_TICKS)
         elif key in "+=":
-            self.speed = min((s for s in SPEEDS if s > self.speed), default=SPEEDS[-1])
+            self._jog.faster()
         elif key in "-_":
-            self.speed = max((s for s in SPEEDS if s < self.speed), default=SPEEDS[0])
+            self._jog.slower()
 
     def values(self, now: float) -> NDArray[np.float32]:
         """The action of this tick: (4,) x, y, z, gripper in [-1, 1]; each tap counts once."""
-        result = np.zeros(len(AXES), np.float32)
-        for axis in range(3):
-            if self._owed[axis] or now <= self._until[axis]:
-                result[axis] = self._direction[axis] * self.speed
-            self._owed[axis] = False
-        direction, left = self._gripper
-        if left > 0:
-            result[3] = direction
-            self._gripper = (direction, left - 1)
-        return result
+        return self._jog.values(now)
 
     def clear(self) -> None:
         """Forgets motions asked for: they were not meant for whoever drives next."""
-        self._until = [-np.inf] * 3
-        self._owed = [False] * 3
-        self._gripper = (0.0, 0)
+        self._jog.clear()

@@ -46,7 +46,7 @@ class MuxParameters:
     lockstep: bool = parameter(False, "the simulator waits for each command")
     control_rate: float = parameter(10.0, "ticks a second", low=1.0, high=100.0)
     devices: tuple[str, ...] = parameter(
-        ("leader", "keyboard"), "devices that may take over, as in teleop/DEVICE/action"
+        ("leader", "keyboard", "console"), "devices that may take over, as in teleop/DEVICE/action"
     )
     countdowns: tuple[float, ...] = parameter(
         (2.0,),
@@ -56,6 +56,11 @@ class MuxParameters:
     )
     lockstep_devices: tuple[str, ...] = parameter(
         ("leader",), "devices whose action each lockstep tick waits for; [''] for none"
+    )
+    yielding_devices: tuple[str, ...] = parameter(
+        ("",),
+        "devices from which every other may take over while they drive, such as a scripted "
+        "person's; [''] for none",
     )
     lockstep_countdown: float = parameter(
         0.0, "s of simulated time that replace those devices' countdowns", low=0.0, high=60.0
@@ -74,16 +79,18 @@ class MuxParameters:
         """The devices with their settings.
 
         Raises:
-            UserError: the countdowns do not fit, or a lockstep device is not among them.
+            UserError: the countdowns do not fit, or a device of the other lists is not among them.
         """
         names = [name for name in self.devices if name]
         waited = {name for name in self.lockstep_devices if name} if self.lockstep else set()
-        unknown = sorted(waited - set(names))
-        if unknown:
-            raise UserError(
-                f"parameter 'lockstep_devices': '{unknown[0]}' is not in devices "
-                f"({', '.join(names)}): add it there, or leave it out here"
-            )
+        yielding = {name for name in self.yielding_devices if name}
+        for parameter_name, given in (("lockstep", waited), ("yielding", yielding)):
+            unknown = sorted(given - set(names))
+            if unknown:
+                raise UserError(
+                    f"parameter '{parameter_name}_devices': '{unknown[0]}' is not in devices "
+                    f"({', '.join(names)}): add it there, or leave it out here"
+                )
         countdowns = self.countdowns * len(names) if len(self.countdowns) == 1 else self.countdowns
         if len(countdowns) != len(names):
             raise UserError(
@@ -91,7 +98,12 @@ class MuxParameters:
                 f"({', '.join(names)}): give one for all, or one each"
             )
         return [
-            Device(name, self.lockstep_countdown if name in waited else countdown, name in waited)
+            Device(
+                name,
+                self.lockstep_countdown if name in waited else countdown,
+                lockstep=name in waited,
+                yields=name in yielding,
+            )
             for name, countdown in zip(names, countdowns, strict=True)
         ]
 

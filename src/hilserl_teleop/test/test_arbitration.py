@@ -155,3 +155,19 @@ def test_a_reset_keeps_the_driver_but_asks_for_a_new_handover(arbitration, clock
 def test_a_device_named_twice_is_a_mistake(clock):
     with pytest.raises(UserError, match="name each device once"):
         make_arbitration(clock, Device("leader"), Device("leader"))
+
+
+def test_a_person_goes_before_a_device_that_yields_and_never_after_it(clock):
+    scripted, person = Device("scripted", 0.0, yields=True), Device("person", 0.0)
+    arbitration = make_arbitration(clock, scripted, person)
+    assert arbitration.takeover("scripted")
+    arbitration.drive("scripted", HUMAN_ACTION)
+    assert arbitration.state == State.HUMAN
+    assert arbitration.takeover("person")
+    assert not arbitration.takeover("scripted")
+    assert arbitration.status().device == "person"
+    clock.sleep(60.0)  # The person's link is lost: the arm holds for whoever comes back.
+    assert not arbitration.takeover("scripted")
+    assert is_hold(arbitration.decide(POLICY_ACTION))
+    arbitration.release("person")
+    assert arbitration.takeover("scripted")

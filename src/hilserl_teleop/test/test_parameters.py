@@ -9,7 +9,8 @@ from hilserl_teleop.mux_node import MuxParameters
 
 
 def devices(**values):
-    return build(MuxParameters, values).device_list()
+    given = {"devices": ("leader", "keyboard"), **values}
+    return build(MuxParameters, given).device_list()
 
 
 def test_one_countdown_serves_all_devices():
@@ -22,10 +23,17 @@ def test_in_lockstep_ticks_wait_for_the_devices_named():
     assert not any(device.lockstep for device in devices(lockstep=True, lockstep_devices=("",)))
 
 
+def test_a_scripted_persons_device_yields():
+    assert [device.yields for device in devices(yielding_devices=("leader",))] == [True, False]
+    assert not any(device.yields for device in devices())
+
+
 def test_mistakes_name_the_parameter_and_the_remedy():
     with pytest.raises(UserError, match="'countdowns': 3 numbers for 2 devices"):
         devices(countdowns=(1.0, 2.0, 3.0))
     with pytest.raises(UserError, match="'lockstep_devices': 'mouse' is not in devices"):
         devices(lockstep=True, lockstep_devices=("mouse",))
+    with pytest.raises(UserError, match="'yielding_devices': 'mouse' is not in devices"):
+        devices(yielding_devices=("mouse",))
     with pytest.raises(UserError, match="countdowns"):
         devices(countdowns=(-1.0,))

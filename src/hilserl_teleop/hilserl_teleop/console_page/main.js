@@ -1,0 +1,62 @@
+// The console's page: connects what the web socket says with what is shown.
+
+import { Arm } from "./arm.js";
+import { Cameras } from "./cameras.js";
+import { Curves } from "./curves.js";
+import { Drive, describeGamepad } from "./drive.js";
+import { ask, Link } from "./link.js";
+import { showDriver, showHealth, showKeys, showRun, showServos } from "./panels.js";
+import { Region } from "./region.js";
+import { Review } from "./review.js";
+
+const setup = await ask("/api/setup");
+const link = new Link();
+const drive = new Drive(link, setup);
+const region = new Region(link, setup);
+const cameras = new Cameras(link, setup, (name, raw) => region.open(name, raw));
+const arm = new Arm(document.getElementById("drawing"), document.getElementById("joints"), setup);
+const curves = new Curves();
+const review = new Review(setup);
+const connection = document.getElementById("connection");
+
+showKeys(setup.keys);
+document.getElementById("help").open = matchMedia("(min-width: 1200px) and (pointer: fine)").matches;
+const describe = () => { document.getElementById("gamepad").textContent = describeGamepad(); };
+describe();
+addEventListener("gamepadconnected", () => { drive.gamepad = true; describe(); });
+addEventListener("gamepaddisconnected", () => { drive.letGo(); describe(); });
+curves.draw();
+review.offer();
+
+link.on("open", () => {
+  connection.hidden = true;
+  document.body.dataset.link = "open";
+});
+link.on("closed", (reason) => {
+  const driving = drive.mine ? " While nobody drives, the arm holds." : "";
+  connection.textContent = (reason || "The connection to the console is lost; trying again.") + driving;
+  connection.hidden = false;
+  drive.mine = false;
+  document.body.dataset.link = "closed";
+});
+link.on("state", (state) => {
+  state.page.device = setup.device;
+  drive.said(state.page, state.arbitration);
+  if (document.body.dataset.page !== `${state.page.you}`) document.body.dataset.page = state.page.you;
+  showDriver(state, drive);
+  if (document.hidden) return;
+  showRun(state);
+  arm.said(state.joints);
+  if (!state.health) return; // what changes slowly comes now and then
+  cameras.said(state.cameras);
+  showServos(state.servos, state.health);
+  showHealth(state.health);
+});
+link.on("pictures", (pictures) => {
+  region.draw(pictures);
+  cameras.draw(pictures);
+});
+link.on("curves", (content) => curves.said(content));
+link.on("refusal", (reason) => {
+  document.getElementById("notes").textContent = `refused: ${reason}`;
+});

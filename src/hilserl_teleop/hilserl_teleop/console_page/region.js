@@ -1,0 +1,103 @@
+// The region of interest: a rectangle drawn on a camera's picture, saved as a parameter file.
+
+import { ask } from "./link.js";
+import { decode } from "./pictures.js";
+
+const NAMES = ["x", "y", "width", "height"];
+
+export class Region {
+  constructor(link, setup) {
+    this.link = link;
+    this.regions = setup.regions;
+    this.dialog = document.getElementById("region");
+    this.canvas = document.getElementById("region-canvas");
+    this.note = document.getElementById("region-note");
+    this.inputs = Object.fromEntries(NAMES.map((name) => [name, this.dialog.querySelector(`[name=${name}]`)]));
+    this.numbers = [0, 0, 0, 0];
+    this.canvas.addEventListener("pointerdown", (event) => this.begin(event));
+    this.canvas.addEventListener("pointermove", (event) => this.drag(event));
+    for (const [index, name] of NAMES.entries()) {
+      this.inputs[name].addEventListener("input", () => {
+        this.numbers[index] = Math.max(0, Math.round(Number(this.inputs[name].value) || 0));
+        this.paint();
+      });
+    }
+    document.getElementById("region-save").addEventListener("click", () => this.save());
+    document.getElementById("region-whole").addEventListener("click", () => this.choose([0, 0, 0, 0]));
+    document.getElementById("region-close").addEventListener("click", () => this.dialog.close());
+    this.dialog.addEventListener("close", () => this.link.view(this.before));
+  }
+
+  open(name, raw) {
+    this.name = name;
+    this.topic = raw ? `${name}/raw` : name;
+    this.image = null;
+    this.before = this.link.cameras;
+    this.link.view([this.topic]);
+    this.note.textContent = raw ? "" : "This camera publishes no raw picture: the region can be " +
+      "drawn only within what the policy sees now.";
+    document.getElementById("region-title").textContent = `Region of interest of ${name}`;
+    this.choose(this.regions[name] || [0, 0, 0, 0]);
+    this.dialog.showModal();
+  }
+
+  choose(numbers) {
+    this.numbers = [...numbers];
+    NAMES.forEach((name, i) => { this.inputs[name].value = this.numbers[i]; });
+    this.paint();
+  }
+
+  async draw(pictures) {
+    const picture = pictures.find((each) => each.camera === this.topic);
+    if (!picture || !this.dialog.open) return;
+    const decoded = await decode(picture.jpeg);
+    this.image?.close();
+    this.image = decoded.image;
+    this.shown = decoded;
+    this.size = [picture.width, picture.height];
+    this.paint();
+  }
+
+  paint() {
+    if (!this.image) return;
+    const { canvas, image } = this;
+    const { width, height } = this.shown;
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    const pen = canvas.getContext("2d");
+    pen.drawImage(image, 0, 0);
+    if (!this.numbers[2]) return;
+    const scale = width / this.size[0];
+    pen.strokeStyle = "#ffb066";
+    pen.lineWidth = Math.max(1, width / 160);
+    pen.strokeRect(...this.numbers.map((value) => value * scale));
+  }
+
+  // A pointer's place in the camera's pixels.
+  at(event) {
+    const box = this.canvas.getBoundingClientRect();
+    const share = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
+    return share.map((value, i) => Math.round(Math.max(0, Math.min(1, value)) * this.size[i]));
+  }
+
+  begin(event) {
+    if (!this.image) return;
+    this.canvas.setPointerCapture(event.pointerId);
+    this.corner = this.at(event);
+  }
+
+  drag(event) {
+    if (!event.buttons || !this.corner) return;
+    const [a, b] = [this.corner, this.at(event)];
+    this.choose([Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.abs(a[0] - b[0]), Math.abs(a[1] - b[1])]);
+  }
+
+  async save() {
+    try {
+      const answer = await ask("/api/region", { camera: this.name, region: this.numbers });
+      this.regions[this.name] = this.numbers;
+      this.note.textContent = answer.message;
+    } catch (error) {
+      this.note.textContent = error.message;
+    }
+  }
+}
