@@ -91,13 +91,12 @@ def draw(frames: LabelledFrames, seed: int) -> LabelledFrames:
 
 def measure(learned: Path, asked: Path, settings: TrainingSettings) -> Figures:
     """Trains on the one run, and judges the other."""
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     frames = draw(read_frames(learned, settings.reduce), settings.seed)
     start = time.monotonic()
     classifier, _ = fit(frames, settings)
     training = time.monotonic() - start
     judged = judge(classifier, read_frames(asked, settings.reduce))
-    torch.set_num_threads(1)
     place = judged.frames.places[0]
     observation = read_episode(place.run / place.episode).steps[place.index].observation
     return Figures(judged, training, *times(classifier, observation))

@@ -19,6 +19,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 
 from hilserl_core.step import Episode, Outcome, Phase, Source
 from hilserl_replay.bags import read_episodes
+from hilserl_replay.summary import summarise_run
 
 ROOT = Path(__file__).parent.parent
 
@@ -140,6 +141,24 @@ def test_a_killed_node_comes_back_and_no_complete_step_is_lost(
     episodes = run.episodes()
     assert sum(e.outcome == Outcome.SUCCESS for e in episodes) >= 6
     assert all(episode.gaps == 0 for episode in episodes)
+    assert "gaps: none" in inspect(run.path)
+
+
+def test_a_killed_judge_costs_an_episode_and_no_reward_is_invented(
+    start: Callable[..., Run],
+) -> None:
+    run = start("koch_record", demos=4, seed=7, reward="operator", failures=0.3)
+    run.until(lambda: len(run.history()) >= 1, 60)
+    victim = run.node("reward_node")
+    assert victim is not None
+    victim.send_signal(signal.SIGKILL)
+    assert run.wait(120) == 0
+    assert "no judgement on topic reward" in run.output
+    summary = summarise_run(run.path)
+    ended = [episode for episode in summary.episodes if episode.outcome != Outcome.ABORTED]
+    assert sum(episode.success for episode in ended) == 4
+    # The person looks for as long as the simulator asks, and longer: the two agree.
+    assert all(episode.truth == episode.success for episode in ended)
     assert "gaps: none" in inspect(run.path)
 
 

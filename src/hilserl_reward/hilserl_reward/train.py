@@ -52,7 +52,7 @@ def main(args: Sequence[str] | None = None) -> None:
         metavar="FILE",
         help="a classifier to go on from, instead of from nothing; its shapes stay",
     )
-    parser.add_argument("--threads", type=int, default=2, help="that compute [2]")
+    parser.add_argument("--threads", type=int, default=1, help="that compute [1]")
     add_options(parser, TrainingSettings, "the classifier")
     arguments = parser.parse_args(args)
     try:

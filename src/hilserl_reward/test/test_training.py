@@ -137,7 +137,7 @@ def test_what_the_operator_overruled_is_learned_from_a_known_classifier(
     shown: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, better = tmp_path / "c.safetensors", tmp_path / "better.safetensors"
-    options = ["--updates", "120", "--batch-size", "32", "--reduce", "1", "--learning-rate", "3e-3"]
+    options = ["--updates", "60", "--batch-size", "32", "--reduce", "1", "--learning-rate", "3e-3"]
     main([str(shown), "--out", str(out), *options])
     run = tmp_path / "run"
     for number in range(4):  # judged a success, and overruled afterwards
