@@ -187,7 +187,11 @@ class BagStreams:
         event = self.decoded(message)
         stamp = stamp_to_ns(event.header.stamp) or message.stamp
         if event.event <= max(Event):
-            self.events.add(stamp, Event(event.event))
+            at = max(stamp, self.events.newest or 0)
+            if stamp <= self.events.asked:
+                # As live: it counts from the next observation on, however late it was said.
+                at = max(at, *(stream.newest or 0 for stream in self.measured.values()))
+            self.events.add(at, Event(event.event))
 
     def _take_reset(self, message: BagMessage) -> None:
         call = self.decoded(message)

@@ -141,8 +141,8 @@ class BagTicks:
     @property
     def events_left(self) -> list[tuple[int, Event]]:
         """Stamps (ns) and words of operators after the last tick."""
-        later = [(sample.stamp, sample.item) for sample in self._streams.events.up_to(2**63)]
-        return self._events_due + later
+        later = self._streams.events.up_to(2**63)
+        return self._events_due + [(sample.stamp, sample.item) for sample in later]
 
     def _due(self, final: bool) -> Iterator[_Unread]:
         """The ticks whose samples have all come."""

@@ -50,6 +50,7 @@ class Stream(Generic[T]):
     Attributes:
         newest: stamp of the newest sample, ns; None before the first.
         late: samples that came after the tick that wanted them.
+        asked: the newest tick that was answered, ns; -1 before the first.
     """
 
     def __init__(self, name: str, max_age: int = 0) -> None:
@@ -59,7 +60,7 @@ class Stream(Generic[T]):
         self.late = 0
         self._waiting: deque[Sample[T]] = deque()
         self._current: Sample[T] | None = None
-        self._asked = -1
+        self.asked = -1
 
     def add(self, stamp: int, item: T) -> None:
         """Takes a sample.
@@ -73,7 +74,7 @@ class Stream(Generic[T]):
                 f"{self.newest / SECOND:.3f} to {stamp / SECOND:.3f}: a clock was set while the "
                 "bag was recorded. Use 'stamp: receive' for it, or cut the bag there"
             )
-        if stamp <= self._asked:
+        if stamp <= self.asked:
             self.late += 1
             return
         if self._waiting and stamp < self._waiting[-1].stamp:
@@ -84,14 +85,14 @@ class Stream(Generic[T]):
 
     def at(self, tick: int) -> Sample[T] | None:
         """The latest sample not newer than ``tick`` (ns), whatever its age; ticks only go on."""
-        self._asked = max(self._asked, tick)
+        self.asked = max(self.asked, tick)
         while self._waiting and self._waiting[0].stamp <= tick:
             self._current = self._waiting.popleft()
         return self._current
 
     def up_to(self, tick: int) -> list[Sample[T]]:
         """Takes out all samples not newer than ``tick`` (ns), in order."""
-        self._asked = max(self._asked, tick)
+        self.asked = max(self.asked, tick)
         result = []
         while self._waiting and self._waiting[0].stamp <= tick:
             result.append(self._waiting.popleft())

@@ -219,6 +219,24 @@ def test_gaps_events_and_a_topic_end_episodes(tmp_path: Path, program: Program) 
     assert "1 │ pauses, in which nothing was measured" in made.text
 
 
+@pytest.mark.parametrize("seconds", [1, 5])
+def test_a_word_that_comes_late_still_counts(
+    tmp_path: Path, program: Program, seconds: int
+) -> None:
+    # While the arm still moves, or after its last tick.
+    event = OperatorEvent(event=int(Event.FAILURE))
+    event.header.stamp = ns_to_stamp(START + 1_450 * MS)
+    word = recorded("/teleop/keyboard/event", event, START + (1_450 + seconds * 1_000) * MS)
+    bag = by_rosbags(tmp_path / "bag", sorted([*MESSAGES, word], key=lambda m: m.stamp))
+    events = {"events": ["teleop/keyboard/event"]}
+    made = program(bag, contract=koch_contract(tmp_path / "c.yaml", episodes=events))
+    (episode,) = made.episodes
+    assert episode.outcome == Outcome.FAILURE
+    assert episode.steps[-2].reward == -1
+    last = (episode.steps[-1].observation.stamp - START) // MS
+    assert last == {1: 2_500, 5: 2_900}[seconds]
+
+
 def test_a_topic_says_when_an_episode_is_under_way(tmp_path: Path, program: Program) -> None:
     flags = [
         recorded("/recording", Bool(data=on), START + at * MS)
