@@ -25,7 +25,10 @@ from hilserl_replay.message_definitions import message_definition
 from hilserl_replay.selection import check_run
 
 # What a robot, a learner or a recorder that is running would take for its own.
-_HEARD = ("*/commands", "*/action", "*/policy_action", "*/event", "*/weights", f"*/{STEPS_TOPIC}")
+_HEARD = (
+    *("*/commands", "*/cmd_vel", "*/joint_trajectory", "*/action", "*/policy_action"),
+    *("*/event", "*/weights", f"*/{STEPS_TOPIC}"),
+)
 
 
 @dataclass(frozen=True)
