@@ -83,13 +83,13 @@ def test_a_frame_is_complete_with_every_camera_and_knows_no_object(node, frames)
     ("message", "words"),
     [
         (image(size=6), "camera/wrist/policy.*6 x 6.*needs 8 x 8"),
-        (None, "camera/wrist/policy.*'mono8'.*rgb8"),
+        (None, "camera/wrist/policy.*'32FC1'.*rgb8"),
     ],
 )
 def test_an_image_that_does_not_fit_is_named_and_dropped(node, frames, message, words):
     if message is None:
         message = image()
-        message.encoding = "mono8"
+        message.encoding = "32FC1"
     state(node)
     node.callbacks["camera/front/policy"](image())
     node.callbacks["camera/wrist/policy"](message)
