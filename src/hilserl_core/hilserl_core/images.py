@@ -6,6 +6,7 @@ here, for those in ``ENCODINGS``, with the same pixels.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from array import array
 from dataclasses import dataclass
@@ -55,9 +56,6 @@ _ENCODINGS = {
 ENCODINGS = tuple(_ENCODINGS)
 """Encodings that are converted without cv_bridge."""
 
-_OLD_NAMES = {"uyvy": "yuv422", "yuyv": "yuv422_yuy2"}
-"""What every version of cv_bridge calls them."""
-
 _LAST_BYTES = {b"\xff\xd8": b"\xff\xd9", b"\x89P": b"IEND"}
 """How a JPEG and a PNG begin, and what near its end says that none of it is missing."""
 
@@ -97,7 +95,9 @@ def to_rgb(message: Image | CompressedImage) -> NDArray[np.uint8]:
     if message.encoding == "rgb8":
         return np.ascontiguousarray(pixels)
     if _BRIDGE is not None:
-        return _bridged(_plain(message, pixels))
+        # Older versions do not know every name in the list.
+        with contextlib.suppress(UserError):
+            return _bridged(_plain(message, pixels))
     return _own(pixels, _ENCODINGS[message.encoding])
 
 
@@ -137,16 +137,15 @@ def _own(pixels: NDArray[Any], encoding: _Encoding) -> NDArray[np.uint8]:
 
 
 def _plain(message: Image, pixels: NDArray[Any]) -> Image:
-    """The message without padding, of this machine's byte order, and by its older name.
+    """The message without padding and of this machine's byte order.
 
     cv_bridge's rows are askew where the padding is no whole pixel.
     """
     height, width, _ = pixels.shape
     row = pixels[0].nbytes
-    encoding = _OLD_NAMES.get(message.encoding, message.encoding)
-    if message.step == row and not message.is_bigendian and encoding == message.encoding:
+    if message.step == row and not message.is_bigendian:
         return message
-    result = Image(height=height, width=width, encoding=encoding, step=row)
+    result = Image(height=height, width=width, encoding=message.encoding, step=row)
     result.is_bigendian = int(sys.byteorder == "big")
     result.data = _bytes(pixels)
     return result
