@@ -28,11 +28,10 @@ _NODES: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     (
         "hilserl_policy",
         "policy_node",
-        "How long an episode is, and when a policy is good enough.",
+        "How long an episode is.",
         {
             "episode_seconds": "The policy's time for one attempt.",
             "demonstration_seconds": "A person is slower than what is learned.",
-            "target_success": "Training is over once two evaluations in a row reach this.",
         },
     ),
     (

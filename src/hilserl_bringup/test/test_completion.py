@@ -93,7 +93,7 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
     [
         ("hilserl doc", ["doctor"]),
         ("hilserl up koch_r", ["koch_record", "koch_run"]),
-        ("hilserl up koch_train ta", ["task:="]),
+        ("hilserl up koch_train tas", ["task:="]),
         # Bash has cut the word at := and replaces what follows.
         ("hilserl up koch_train task:=re", ["reach"]),
         ("hilserl up koch_train task:=", list(TASKS)),

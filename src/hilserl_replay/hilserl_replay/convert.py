@@ -131,7 +131,10 @@ def _why_nothing(counts: TickCounts) -> str:
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point; exits 0 where a run was written, and 1 otherwise."""
     parser = argparse.ArgumentParser(
-        prog="convert", description=_DESCRIPTION, formatter_class=argparse.RawTextHelpFormatter
+        prog="convert",
+        description=_DESCRIPTION,
+        epilog="example: hilserl run hilserl_replay convert BAG --output runs/mine",
+        formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument("bag", type=Path, nargs="+", help="a bag's folder, or a file of it")
     parser.add_argument("--output", type=Path, required=True, help="the run to write, runs/NAME")

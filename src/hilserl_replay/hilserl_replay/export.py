@@ -47,6 +47,7 @@ def main(args: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         prog="export",
         description="Writes a run's episodes as a data set. Discarded episodes are left out.",
+        epilog="example: hilserl run hilserl_replay export runs/first data/first",
     )
     parser.add_argument("run", type=Path, help="the run's folder, runs/NAME")
     parser.add_argument("output", type=Path, help="the data set's folder, which must not exist")

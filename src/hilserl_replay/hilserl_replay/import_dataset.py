@@ -47,7 +47,9 @@ class ImportParameters:
 def main(args: Sequence[str] | None = None) -> None:
     """Entry point; exits 1 where anything was refused, and leaves nothing behind then."""
     parser = argparse.ArgumentParser(
-        prog="import", description="Makes a run of a LeRobotDataset's episodes (version 3)."
+        prog="import",
+        description="Makes a run of a LeRobotDataset's episodes (version 3).",
+        epilog="example: hilserl run hilserl_replay import data/first runs/imported",
     )
     parser.add_argument("dataset", type=Path, help="the data set's folder")
     parser.add_argument("output", type=Path, help="folder of the new run, runs/NAME")

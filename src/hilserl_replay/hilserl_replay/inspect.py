@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="inspect",
         description="Episodes, steps by source, outcomes, rates, gaps and statistics of runs; of "
         "any other bag, its topics.",
+        epilog="example: hilserl run hilserl_replay inspect runs/first --picture first.png",
     )
     parser.add_argument("path", type=Path, nargs="+", help="a run, runs/NAME, or a bag's folder")
     parser.add_argument("--json", action="store_true", help="prints everything as JSON")

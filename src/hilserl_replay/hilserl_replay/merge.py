@@ -28,6 +28,7 @@ def main(args: Sequence[str] | None = None) -> None:
         prog="merge",
         description="Copies the episodes of several runs into a new one, numbered anew. Every "
         "step keeps the name of the run that it was recorded in.",
+        epilog="example: hilserl run hilserl_replay merge runs/both runs/first runs/second",
     )
     parser.add_argument("output", type=Path, help="folder of the new run, runs/NAME")
     parser.add_argument("run", type=Path, nargs="+", help="the runs' folders")

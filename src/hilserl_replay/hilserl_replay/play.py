@@ -47,7 +47,9 @@ def main(args: Sequence[str] | None = None) -> None:
         prog="play",
         description="Publishes the topics of a run's episodes, or of any bag, in time; images "
         "and joints of steps too.",
-        epilog="`ros2 bag play` plays a run's bags as well, one at a time and as they are.",
+        epilog="example: hilserl run hilserl_replay play runs/first --rate 2\n"
+        "`ros2 bag play` plays a run's bags as well, one at a time and as they are.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("path", type=Path, help="a run, runs/NAME, or a bag's folder")
     add_options(parser, PlayParameters, "settings")

@@ -139,8 +139,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="relabel",
         description="Says anew who acted in a run's episodes, how they ended, what they earned.",
-        epilog="Stop the run first. A running learner has read its bags already: it learns from "
-        "the new labels once it is started again.",
+        epilog="example: hilserl run hilserl_replay relabel runs/first --episodes 3 --outcome "
+        "failure\n\nStop the run first. A running learner has read its bags already: it learns "
+        "from\nthe new labels once it is started again.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("run", type=Path, help="the run's folder, runs/NAME")
     parser.add_argument("--episodes", metavar="3,5-9", help="which episodes [all]")
