@@ -8,6 +8,7 @@ control rate. Chromium without a screen shows the page. The time of a press is t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 import psutil
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64MultiArray
 
@@ -40,6 +41,7 @@ SECONDS = 15.0
 """s over which a page's cost is measured."""
 GOAL_MS = 50.0
 GOAL_SHARE = 10.0
+PERIOD_MS = 100.0
 LIMIT_SECONDS = 60.0
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 COMMANDS = "forward_position_controller/commands"
@@ -85,8 +87,9 @@ class Robot:
         threading.Thread(target=self._spin, daemon=True).start()
 
     def _spin(self) -> None:
-        while rclpy.ok():
-            self._executor.spin_once(timeout_sec=0.1)
+        with contextlib.suppress(ExternalShutdownException):
+            while True:
+                self._executor.spin_once(timeout_sec=0.1)
 
     def _measure(self) -> None:
         stamp = ns_to_stamp(time.time_ns())
@@ -190,9 +193,8 @@ def measure(robot: Robot, port: int, console: psutil.Process) -> dict[str, Any]:
     with sync_playwright() as engine:
         browser = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         mine = psutil.Process().children(recursive=True)
-        (chromium,) = [
-            p for p in mine if "chrom" in p.name() and "--type" not in " ".join(p.cmdline())
-        ][:1]
+        # The others of its name are its children, and are counted with it.
+        chromium = next(each for each in mine if "chrom" in each.name())
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.goto(f"http://localhost:{port}")
         page.wait_for_selector("#views canvas[data-shown]")
@@ -259,8 +261,8 @@ def _rows(found: dict[str, Any]) -> list[dict[str, Any]]:
             "key press in the browser to the robot's command, p99",
             np.percentile(command, 99),
             "ms",
-            GOAL_MS,
-            f"the same limit; {whole}",
+            GOAL_MS + PERIOD_MS,
+            f"a control period more: the mux moves the arm at its ticks; {whole}",
         ),
         row(
             f"what one page costs the console, two cameras at {found['rate']:.1f} Hz",
@@ -274,7 +276,7 @@ def _rows(found: dict[str, Any]) -> list[dict[str, Any]]:
             found["browser"],
             "% of a core",
             GOAL_SHARE,
-            "no limit: the browser's machine is the operator's",
+            f"at most {GOAL_SHARE:g} %, where the browser runs on the robot's machine",
         ),
     ]
 

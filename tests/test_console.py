@@ -50,9 +50,13 @@ def browser() -> Iterator[Any]:
 class Page:
     """A page that was opened, and what it complained of."""
 
-    def __init__(self, browser: Any, address: str) -> None:
-        self.context = browser.new_context(viewport={"width": 1200, "height": 900})
+    def __init__(
+        self, browser: Any, address: str, script: str = "", size: tuple[int, int] = (1200, 900)
+    ) -> None:
+        self.context = browser.new_context(viewport={"width": size[0], "height": size[1]})
         self.page = self.context.new_page()
+        if script:
+            self.page.add_init_script(script)
         self.requests: list[str] = []
         self.complaints: list[str] = []
         self.page.on("request", lambda request: self.requests.append(request.url))
@@ -84,13 +88,13 @@ class Page:
 
 
 @pytest.fixture
-def open_page(run: tuple[str, Path, Ears], browser: Any) -> Iterator[Callable[[], Page]]:
+def open_page(run: tuple[str, Path, Ears], browser: Any) -> Iterator[Callable[..., Page]]:
     """Opens pages; afterwards the arm is the policy's again, whatever a test left behind."""
     address, _, ears = run
     pages: list[Page] = []
 
-    def opened() -> Page:
-        pages.append(Page(browser, address))
+    def opened(**wishes: Any) -> Page:
+        pages.append(Page(browser, address, **wishes))
         return pages[-1]
 
     yield opened
@@ -106,7 +110,7 @@ def open_page(run: tuple[str, Path, Ears], browser: Any) -> Iterator[Callable[[]
 
 
 def test_the_page_needs_no_other_host_and_has_nothing_to_complain_of(
-    open_page: Callable[[], Page], run: tuple[str, Path, Ears]
+    open_page: Callable[..., Page], run: tuple[str, Path, Ears]
 ) -> None:
     page = open_page()
     page.shows("#phase", "recording")
@@ -122,7 +126,7 @@ def test_the_page_needs_no_other_host_and_has_nothing_to_complain_of(
 
 
 def test_pictures_and_drawing_move_with_the_arm(
-    open_page: Callable[[], Page], run: tuple[str, Path, Ears]
+    open_page: Callable[..., Page], run: tuple[str, Path, Ears]
 ) -> None:
     page, ears = open_page(), run[2]
     seen = "[...document.querySelectorAll('canvas')].slice(0, 3).map((c) => c.toDataURL())"
@@ -143,7 +147,7 @@ def test_pictures_and_drawing_move_with_the_arm(
 
 
 def test_takeover_by_button_and_by_key_reaches_the_mux(
-    open_page: Callable[[], Page], run: tuple[str, Path, Ears]
+    open_page: Callable[..., Page], run: tuple[str, Path, Ears]
 ) -> None:
     page, ears = open_page(), run[2]
     page.take_over(ears)
@@ -184,7 +188,7 @@ def hold(page: Any, by: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("by", ["key", "pad", "pad by keyboard"])
 def test_jogging_moves_the_arm_as_far_as_it_is_asked(
-    open_page: Callable[[], Page], run: tuple[str, Path, Ears], by: str
+    open_page: Callable[..., Page], run: tuple[str, Path, Ears], by: str
 ) -> None:
     page, ears = open_page(), run[2]
     page.take_over(ears)
@@ -200,7 +204,7 @@ def test_jogging_moves_the_arm_as_far_as_it_is_asked(
 
 
 def test_a_tap_is_one_step_and_the_gripper_closes(
-    open_page: Callable[[], Page], run: tuple[str, Path, Ears]
+    open_page: Callable[..., Page], run: tuple[str, Path, Ears]
 ) -> None:
     page, ears = open_page(), run[2]
     page.take_over(ears)
@@ -216,7 +220,7 @@ def test_a_tap_is_one_step_and_the_gripper_closes(
 
 
 def test_stop_stops_at_one_press_and_whoever_may_ends_it(
-    open_page: Callable[[], Page], run: tuple[str, Path, Ears]
+    open_page: Callable[..., Page], run: tuple[str, Path, Ears]
 ) -> None:
     page, ears = open_page(), run[2]
     page.take_over(ears)
@@ -236,7 +240,7 @@ def test_stop_stops_at_one_press_and_whoever_may_ends_it(
 
 
 def test_success_ends_the_episode(
-    open_page: Callable[[], Page], run: tuple[str, Path, Ears]
+    open_page: Callable[..., Page], run: tuple[str, Path, Ears]
 ) -> None:
     page, folder, ears = open_page(), run[1], run[2]
     history = folder / "run" / "history.jsonl"
@@ -258,7 +262,7 @@ def test_success_ends_the_episode(
 
 
 def test_a_killed_page_leads_to_a_hold_that_the_next_page_shows(
-    open_page: Callable[[], Page], run: tuple[str, Path, Ears]
+    open_page: Callable[..., Page], run: tuple[str, Path, Ears]
 ) -> None:
     page, ears = open_page(), run[2]
     page.take_over(ears)
@@ -281,7 +285,7 @@ def test_a_killed_page_leads_to_a_hold_that_the_next_page_shows(
 
 
 def test_of_two_pages_one_drives_and_the_other_watches_and_is_told(
-    open_page: Callable[[], Page], run: tuple[str, Path, Ears]
+    open_page: Callable[..., Page], run: tuple[str, Path, Ears]
 ) -> None:
     driver, watcher, ears = open_page(), open_page(), run[2]
     driver.take_over(ears)
@@ -298,3 +302,92 @@ def test_of_two_pages_one_drives_and_the_other_watches_and_is_told(
     watcher.press("#stop")
     until(lambda: ears.arbitration.state == Arbitration.STOPPED)
     assert ears.events[-1] == Event.STOP
+
+
+GAMEPAD = """
+window.pad = { id: "made up", axes: [0, 0, 0, 0],
+  buttons: Array.from({ length: 10 }, () => ({ pressed: false })) };
+navigator.getGamepads = () => [window.pad, null];
+"""
+
+
+def test_a_gamepad_at_the_browser_takes_over_and_drives(
+    open_page: Callable[..., Page], run: tuple[str, Path, Ears]
+) -> None:
+    page, ears = open_page(script=GAMEPAD), run[2]
+    page.page.evaluate("dispatchEvent(new Event('gamepadconnected'))")
+    page.page.evaluate("window.pad.buttons[0].pressed = true")
+    until(lambda: ears.state == (Arbitration.HUMAN, "console"))
+    page.page.evaluate("window.pad.buttons[0].pressed = false")
+    page.shows("#driver", "you drive")
+    ears.actions.clear()
+    page.page.evaluate("window.pad.axes[0] = 0.8")
+    until(lambda: any(abs(action.values[0] - 0.4) < 1e-6 for action in ears.actions))
+    page.page.evaluate("window.pad.axes[0] = 0.05")  # at rest, as far as a stick is
+    until(lambda: ears.actions[-1].values[0] == 0)
+    page.page.evaluate("window.pad.buttons[1].pressed = true")
+    until(lambda: ears.arbitration.state == Arbitration.STOPPED)
+
+
+def test_a_browser_without_gamepads_says_so_and_goes_on(open_page: Callable[..., Page]) -> None:
+    page = open_page(script="delete Navigator.prototype.getGamepads")
+    page.page.evaluate("document.getElementById('help').open = true")
+    page.shows("#gamepad", "this browser does not let pages read one")
+    page.shows("#driver", "policy drives")
+    assert page.complaints == []
+
+
+def test_the_page_can_be_used_by_keyboard_alone(
+    open_page: Callable[..., Page], run: tuple[str, Path, Ears]
+) -> None:
+    page, ears = open_page(), run[2]
+
+    def tab_to(name: str) -> None:
+        for _ in range(40):
+            page.page.keyboard.press("Tab")
+            if page.page.evaluate("document.activeElement.id") == name:
+                return
+        pytest.fail(f"Tab does not lead to {name}")
+
+    tab_to("takeover")
+    page.page.keyboard.press("Enter")
+    until(lambda: ears.state == (Arbitration.HUMAN, "console"))
+    page.shows("#driver", "you drive")
+    page.page.keyboard.press(" ")  # it has the focus: the same as its key
+    until(lambda: ears.state == (Arbitration.POLICY, ""))
+    tab_to("stop")
+    page.page.keyboard.press("Enter")
+    until(lambda: ears.arbitration.state == Arbitration.STOPPED)
+
+
+@pytest.mark.parametrize("width", [390, 820, 1440])
+def test_nothing_is_cut_off_and_stop_is_in_sight_at_every_width(
+    open_page: Callable[..., Page], width: int
+) -> None:
+    page = open_page(size=(width, 800))
+    page.shows("#driver", "policy drives")
+    assert page.page.evaluate("document.documentElement.scrollWidth") <= width
+    for place in ("#drive", "#review"):
+        page.page.locator(place).scroll_into_view_if_needed()
+        box = page.page.locator("#stop").bounding_box()
+        assert box["y"] >= 0
+        assert box["x"] + box["width"] <= width
+        assert min(box["width"], box["height"]) >= 44  # a finger's width
+
+
+def test_episodes_are_shown_and_frames_labelled(
+    open_page: Callable[..., Page], run: tuple[str, Path, Ears]
+) -> None:
+    page, folder = open_page(), run[1]
+    if not (folder / "run" / "history.jsonl").exists():
+        page.press("[data-event=success]")
+        until((folder / "run" / "history.jsonl").exists, 15)
+    page.press("#load")
+    page.page.locator("#episodes li", has_text="success").last.locator("summary").click()
+    strip = page.page.locator("#episodes .strip")
+    strip.wait_for(timeout=60_000)
+    until(lambda: strip.evaluate("(image) => image.naturalWidth") > 500)
+    page.page.locator("#episodes [aria-label='Label this frame'] button").first.click()
+    page.shows("#episodes", "step 0 of episodes/")
+    (line,) = (folder / "run" / "labels.jsonl").read_text().splitlines()
+    assert json.loads(line)["label"] == "SUCCESS"

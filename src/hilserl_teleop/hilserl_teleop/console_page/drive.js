@@ -123,7 +123,7 @@ export class Drive {
 
   stop() {
     this.letGo();
-    this.link.say({ type: "event", event: "stop" });
+    if (!this.link.say({ type: "event", event: "stop" })) this.link.tell("unsent", "STOP");
   }
 
   hold(key, wish) {

@@ -39,6 +39,11 @@ link.on("closed", (reason) => {
   drive.mine = false;
   document.body.dataset.link = "closed";
 });
+link.on("unsent", (what) => {
+  connection.textContent = `${what} could not be sent: there is no connection to the console. ` +
+    "Use another device, or the arm's switch.";
+  connection.hidden = false;
+});
 link.on("state", (state) => {
   state.page.device = setup.device;
   drive.said(state.page, state.arbitration);
