@@ -14,10 +14,11 @@ from hilserl_core.step import Phase, Source
 from hilserl_learner import checkpoint
 from hilserl_learner.acceleration import device_of
 from hilserl_learner.experience import Experience
+from hilserl_learner.metrics import ACTOR_METRICS, CRITIC_METRICS, critic_figures
 from hilserl_learner.parameters import LearnerParameters
 from hilserl_learner.pixels import PixelSac
 from hilserl_learner.refresh import Refresher
-from hilserl_learner.sac import ACTOR_METRICS, CRITIC_METRICS, Sac, critic_figures
+from hilserl_learner.sac import Sac
 from hilserl_learner.sight import Sight, encoder_spec, trained_apart
 from hilserl_policy.encoders import Encoder, make_encoder
 from hilserl_policy.networks import Architecture

@@ -19,9 +19,10 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from hilserl_learner.metrics import critic_record
 from hilserl_learner.optimise import Trained, descend_together
 from hilserl_learner.parameters import AlgorithmParameters
-from hilserl_learner.sac import Sac, State, critic_record
+from hilserl_learner.sac import Sac, State
 from hilserl_policy.augmentation import random_shift
 from hilserl_policy.encoders import Encoder
 from hilserl_policy.networks import Architecture, Masks, Parameters

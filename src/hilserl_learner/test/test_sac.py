@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 
 from hilserl_core.step import Source
+from hilserl_learner.metrics import critic_figures, critic_record
 from hilserl_learner.optimise import Trained, adam
 from hilserl_learner.parameters import AlgorithmParameters
-from hilserl_learner.sac import Sac, critic_figures, critic_record
+from hilserl_learner.sac import Sac
 from hilserl_policy.networks import Architecture, Masks
 from hilserl_replay.buffer import Batch
 

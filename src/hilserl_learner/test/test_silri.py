@@ -5,8 +5,9 @@ import torch
 
 from hilserl_core.step import Source
 from hilserl_learner import silri
+from hilserl_learner.metrics import ACTOR_METRICS
 from hilserl_learner.parameters import AlgorithmParameters
-from hilserl_learner.sac import ACTOR_METRICS, Sac
+from hilserl_learner.sac import Sac
 from hilserl_policy.networks import Architecture
 from hilserl_replay.buffer import Batch
 
