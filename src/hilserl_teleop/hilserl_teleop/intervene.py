@@ -90,7 +90,6 @@ class Intervene(Node):
     def __init__(self) -> None:
         super().__init__("intervene")
         self._parameters = declare(self, InterveneParameters)
-        self._device = OperatorDevice(self, self._parameters.device, self._say)
         self._keyboard = KeyboardState(self._parameters.speed)
         self._mux: Arbitration | None = None
         self._mux_at = 0.0
@@ -99,6 +98,7 @@ class Intervene(Node):
         self.create_subscription(Arbitration, "arbitration", self._on_arbitration, LATCHED)
         self.create_subscription(RunStatus, "run/status", self._on_status, LATCHED)
         self.create_subscription(JointState, "joint_states", self._on_joint_states, SENSOR)
+        self._device = OperatorDevice(self, self._parameters.device, self._say)
         self._terminal = Terminal()
         self._terminal.say(HELP)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
