@@ -24,7 +24,7 @@ show() { # people show successes and failures, and a classifier learns to tell t
   shown=("task:=$task" "observation:=$observation" "scene:=$scene" reward:=operator)
   scripts/hilserl up koch_record "${shown[@]}" "seed:=$seed" "run:=$run-demonstrations"
   scripts/hilserl up koch_record "${shown[@]}" "seed:=$((seed + 1000))" "run:=$run-shown" \
-    demos:=40 failures:=0.5 region:=whole
+    demos:=40 failures:=0.6 region:=whole
   scripts/hilserl run hilserl_reward label "$run-demonstrations" "$run-shown" --outcomes
   scripts/hilserl run hilserl_reward train "$run-demonstrations" "$run-shown" --out "$file"
   settings+=("demonstrations:=$run-demonstrations" reward:=classifier "classifier:=$file")

@@ -94,8 +94,12 @@ class LiftCube(Grasp):
         return _GRASP_BONUS + sight.height if sight.grasped else -sight.distance
 
     def spoil(self, hand: Hand) -> Iterator[Move]:
-        """An empty lift, a cube barely raised, one dropped, or a hand above it, open or closed."""
-        kind = hand.rng.choice(["empty", "low", "dropped", "above"])
+        """An empty lift, a cube not raised enough, one dropped, or a hand above it.
+
+        What is enough is learned where it is nearly so: some cubes are raised just high enough,
+        and are a success.
+        """
+        kind = hand.rng.choice(["empty", "low", "dropped", "above"], p=[0.15, 0.55, 0.15, 0.15])
         yield from hand.wander_about(OPEN)
         if kind == "above":
             height, gripper = hand.rng.uniform(0.03, _LIFT_HEIGHT), hand.rng.choice([OPEN, CLOSE])
@@ -107,7 +111,8 @@ class LiftCube(Grasp):
             offset[1] = hand.rng.choice([-1, 1]) * hand.rng.uniform(0.035, 0.05)
         yield from _grasp(hand, offset)
         if kind != "empty":
-            low = hand.sight.tool_position[2] + hand.rng.uniform(0.005, 0.025)
+            most = 0.07 if kind == "low" else 0.025
+            low = hand.sight.tool_position[2] + hand.rng.uniform(0.005, most)
             yield from hand.hold_at(low, CLOSE)
         if kind == "dropped":
             for _ in range(4):
