@@ -3,14 +3,15 @@
 # training without a person, on the same demonstrations, for the report.
 set -e
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-task=$1 observation=$2 scene=$3 seed=$4 baselines=$5
-case "$observation-$task" in
-  state-*) limit=4.5 ;;
-  cameras-reach | cameras-lift_cube) limit=9.5 ;;
+task=$1 observation=$2 scene=$3 seed=$4 baselines=$5 hardware=${6:-sim}
+case "$hardware-$observation-$task" in
+  emulated-*) limit=59 ;; # in real time
+  *-state-*) limit=4.5 ;;
+  *-cameras-reach | *-cameras-lift_cube) limit=9.5 ;;
   *) limit=19.5 ;;
 esac
 run="${RUN:-$task-$observation-seed$seed-$(date +%Y%m%d-%H%M%S)}"
-settings=("task:=$task" "observation:=$observation" "scene:=$scene" "seed:=$seed"
+settings=("hardware:=$hardware" "task:=$task" "observation:=$observation" "scene:=$scene" "seed:=$seed"
   "train_minutes:=${MINUTES:-$limit}")
 
 if [ "$baselines" != 1 ]; then

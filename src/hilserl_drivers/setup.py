@@ -10,6 +10,7 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
+        (f"share/{package_name}/udev", ["udev/70-hilserl-arms.rules"]),
     ],
     install_requires=["setuptools"],
     zip_safe=True,

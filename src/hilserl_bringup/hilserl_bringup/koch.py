@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hilserl_bringup import koch_hardware
 from hilserl_bringup.graph import Graph, named_run
+from hilserl_bringup.koch_hardware import Hardware
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core.errors import UserError
 from hilserl_core.parameters import parameter
@@ -22,10 +24,9 @@ ENCODERS = ("learned", "end_to_end", "pretrained")
 
 
 @dataclass(frozen=True)
-class Common:
+class Common(Hardware):
     """Arguments of every graph."""
 
-    sim: bool = parameter(True, "simulate the arm; false: drive the real one")
     task: str = parameter("lift_cube", "what the arm is to do", choices=TASKS)
     observation: str = parameter("state", "what the policy sees", choices=OBSERVATIONS)
     scene: str = parameter(
@@ -39,11 +40,12 @@ class Common:
         "the run's name under runs/, or its path; an existing one is resumed; empty: a new one",
     )
     lockstep: bool = parameter(
-        True, "simulation waits for each command: faster than real time, repeatable"
+        True, "a simulated arm waits for each command: faster than real time, repeatable"
     )
     operator: str = parameter(
         "scripted",
-        "who demonstrates and helps: the scripted person, or only whoever runs intervene",
+        "who demonstrates and helps: the scripted person, who needs a simulated scene, or only "
+        "whoever runs intervene",
         choices=("scripted", "keyboard"),
     )
     config: str = parameter("", "a ROS parameter file in place of the graph's own")
@@ -111,38 +113,26 @@ def _existing(name: str, text: str, holding: str) -> Path:
     return path
 
 
-def _check(arguments: Common) -> None:
-    """Refuses what this version cannot start."""
-    if not arguments.sim:
-        raise UserError(
-            "argument 'sim': false needs the real arm's drivers, which come with the real-arm "
-            "work: use sim:=true"
-        )
-
-
 def _ticks(arguments: Common) -> dict[str, Any]:
     """How a node's time goes."""
-    return {"lockstep": arguments.lockstep, "use_sim_time": arguments.lockstep}
+    lockstep = koch_hardware.in_lockstep(arguments)
+    return {"lockstep": lockstep, "use_sim_time": lockstep}
 
 
-def _robot_and_people(arguments: Common, intervene: bool) -> tuple[NodeSpec, ...]:
+def _robot_and_people(arguments: Common, run: Path, intervene: bool) -> tuple[NodeSpec, ...]:
     """The arm, who may drive it, and who decides."""
-    robot: dict[str, Any] = {
-        "task": arguments.task,
-        "scene": arguments.scene,
-        "lockstep": arguments.lockstep,
-    }
+    robot: dict[str, Any] = {"task": arguments.task, "scene": arguments.scene}
     pictures: dict[str, Any] = {}
     if arguments.observation == "cameras":
         robot["cameras"] = list(CAMERAS)
     else:
         pictures["cameras"] = list(CAMERAS[:1])  # to look at: the policy sees the state
-    simulator = NodeSpec("hilserl_sim", "mujoco_node", "mujoco_node", robot, pictures)
-    mux = _ticks(arguments)
-    if arguments.operator == "keyboard":
+    arm = koch_hardware.robot_nodes(arguments, run, robot, pictures)
+    mux, devices = _ticks(arguments), koch_hardware.mux_defaults(arguments)
+    if not koch_hardware.is_scripted(arguments):
         # Nobody answers every frame, so no tick may wait for a device.
         mux = {**mux, "lockstep_devices": [""]}
-        return simulator, NodeSpec("hilserl_teleop", "mux_node", "mux_node", mux)
+        return *arm, NodeSpec("hilserl_teleop", "mux_node", "mux_node", mux, devices)
     operator = {
         **_ticks(arguments),
         "task": arguments.task,
@@ -150,9 +140,9 @@ def _robot_and_people(arguments: Common, intervene: bool) -> tuple[NodeSpec, ...
         "intervene": intervene,
     }
     return (
-        simulator,
+        *arm,
         NodeSpec("hilserl_sim", "operator_node", "operator_node", operator),
-        NodeSpec("hilserl_teleop", "mux_node", "mux_node", mux),
+        NodeSpec("hilserl_teleop", "mux_node", "mux_node", mux, devices),
     )
 
 
@@ -177,22 +167,25 @@ def _policy(arguments: Common, run: Path, **own: Any) -> NodeSpec:
         "seed": arguments.seed,
         **own,
     }
-    return NodeSpec("hilserl_policy", "policy_node", "policy_node", parameters, ends_run=True)
+    defaults = koch_hardware.policy_defaults(arguments)
+    return NodeSpec(
+        "hilserl_policy", "policy_node", "policy_node", parameters, defaults, ends_run=True
+    )
 
 
 def record_nodes(arguments: Record, run: Path) -> tuple[NodeSpec, ...]:
     """The operator demonstrates every episode; nobody learns."""
-    _check(arguments)
+    koch_hardware.check(arguments)
     return (
         _recorder(arguments, run),
-        *_robot_and_people(arguments, intervene=True),
+        *_robot_and_people(arguments, run, intervene=True),
         _policy(arguments, run, mode="record", demos=arguments.demos),
     )
 
 
 def train_nodes(arguments: Train, run: Path) -> tuple[NodeSpec, ...]:
     """Demonstrations, where none are given; then training with help; then evaluation."""
-    _check(arguments)
+    koch_hardware.check(arguments)
     demonstrations = ""
     if arguments.demonstrations:
         demonstrations = str(_existing("demonstrations", arguments.demonstrations, "episodes"))
@@ -204,7 +197,7 @@ def train_nodes(arguments: Train, run: Path) -> tuple[NodeSpec, ...]:
         "algorithm": arguments.algorithm,
         "encoder": arguments.encoder,
     }
-    if arguments.lockstep:
+    if koch_hardware.in_lockstep(arguments):
         # No arm waits in real time, and simulation would leave a nicer process nothing.
         learner["encoder_niceness"] = 0
     return (
@@ -216,7 +209,7 @@ def train_nodes(arguments: Train, run: Path) -> tuple[NodeSpec, ...]:
             learner,
             PRESETS[arguments.preset],
         ),
-        *_robot_and_people(arguments, arguments.intervene),
+        *_robot_and_people(arguments, run, arguments.intervene),
         _policy(
             arguments,
             run,
@@ -232,13 +225,13 @@ def train_nodes(arguments: Train, run: Path) -> tuple[NodeSpec, ...]:
 
 def run_nodes(arguments: Run, run: Path) -> tuple[NodeSpec, ...]:
     """A trained policy drives; the operator may take over; nobody learns."""
-    _check(arguments)
+    koch_hardware.check(arguments)
     if not arguments.policy:
         raise UserError("argument 'policy' is needed: the run whose policy to use, policy:=NAME")
     policy = _existing("policy", arguments.policy, "checkpoints")
     return (
         _recorder(arguments, run),
-        *_robot_and_people(arguments, arguments.intervene),
+        *_robot_and_people(arguments, run, arguments.intervene),
         _policy(arguments, run, mode="run", policy=str(policy), episodes=arguments.episodes),
     )
 

@@ -19,6 +19,8 @@ class NodeSpec:
         defaults: what the parameter file may set otherwise.
         ends_run: its exit with code 0 completes the run and stops every other node.
         respawn: whether it is started again after a crash.
+        namespace: within which it runs; empty: the run's own.
+        remappings: names of topics and services, from the program's to the graph's.
     """
 
     package: str
@@ -28,3 +30,5 @@ class NodeSpec:
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     ends_run: bool = False
     respawn: bool = True
+    namespace: str = ""
+    remappings: Mapping[str, str] = dataclasses.field(default_factory=dict)

@@ -17,11 +17,18 @@ from hilserl_core import parameters
 BY_RCLPY = {"use_sim_time"}
 
 
-def plan_nodes(folder: Path, name: str) -> tuple[NodeSpec, ...]:
+ARMS = {
+    "sim": [],
+    "emulated": ["hardware:=emulated"],
+    "real": ["hardware:=real", "port:=/dev/koch", "observation:=cameras"],
+}
+
+
+def plan_nodes(folder: Path, name: str, arm: str) -> tuple[NodeSpec, ...]:
     for part in ("checkpoints", "episodes"):
         (folder / "good" / part).mkdir(parents=True)
     words = [f"policy:={folder / 'good'}"] if name == "koch_run" else []
-    return make_plan(GRAPHS[name], words).nodes
+    return make_plan(GRAPHS[name], [*words, *ARMS[arm]]).nodes
 
 
 def parameter_class(node: NodeSpec) -> type[Any]:
@@ -39,9 +46,10 @@ def parameter_class(node: NodeSpec) -> type[Any]:
     return most
 
 
+@pytest.mark.parametrize("arm", ARMS)
 @pytest.mark.parametrize("name", GRAPHS)
-def test_every_parameter_is_declared_and_right(name: str, tmp_path: Path) -> None:
-    for node in plan_nodes(tmp_path, name):
+def test_every_parameter_is_declared_and_right(name: str, arm: str, tmp_path: Path) -> None:
+    for node in plan_nodes(tmp_path, name, arm):
         values = {key: item for key, item in node.parameters.items() if key not in BY_RCLPY}
         parameters.build(parameter_class(node), values)
 

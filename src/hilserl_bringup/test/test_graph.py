@@ -18,6 +18,7 @@ from hilserl_bringup.graph import (
 )
 from hilserl_bringup.koch import GRAPHS
 from hilserl_bringup.node_spec import NodeSpec
+from hilserl_bringup.runner import node_arguments
 from hilserl_core.errors import UserError
 
 TRAIN = GRAPHS["koch_train"]
@@ -63,7 +64,9 @@ def test_words_become_typed_arguments() -> None:
         ("seed:=-1", "argument 'seed': -1 is out of range"),
         ("task:=fold_laundry", "argument 'task': 'fold_laundry' is not one of reach, lift_cube"),
         ("lockstep:=perhaps", "argument 'lockstep'"),
-        ("sim:=false", "'sim'.*real-arm"),
+        ("sim:=false", "'port' is needed.*scan"),
+        ("hardware:=real", "'port' is needed.*scan"),
+        ("hardware:=lego", "'lego' is not one of sim, emulated, real"),
         ("demonstrations:=nowhere", "'demonstrations': runs/nowhere holds no episodes"),
         ("config:=missing.yaml", "missing.yaml: No such file"),
     ],
@@ -113,6 +116,35 @@ def test_demonstrations_of_another_run_take_the_place_of_recording() -> None:
     plan = make_plan(TRAIN, ["demonstrations:=shown"])
     assert of(plan, "learner_node").parameters["demonstrations"] == "runs/shown"
     assert of(plan, "policy_node").parameters["demos"] == 0
+
+
+def test_an_emulated_arm_is_driven_through_a_port_in_real_time() -> None:
+    plan = make_plan(TRAIN, ["hardware:=emulated", "run:=mine"])
+    assert {"emulated_node", "driver_node", "operator_node"} <= names(plan)
+    assert "mujoco_node" not in names(plan)
+    arm, driver = of(plan, "emulated_node"), of(plan, "driver_node")
+    for key in ("port", "calibration"):
+        assert arm.parameters[key] == driver.parameters[key]
+    assert not driver.parameters["autostart"]
+    assert driver.remappings == {"robot/reset": "driver_node/reset"}
+    lockstep = {n.name: n.parameters["lockstep"] for n in plan.nodes if "lockstep" in n.parameters}
+    assert set(lockstep.values()) == {False}
+    arguments = node_arguments(driver, Path("file.yaml"))
+    assert arguments[1:5] == ["-r", "__node:=driver_node", "-r", "robot/reset:=driver_node/reset"]
+
+
+def test_a_real_arm_has_its_driver_and_nobody_who_needs_a_simulation() -> None:
+    words = ["sim:=false", "port:=/dev/koch", "observation:=cameras"]
+    plan = make_plan(TRAIN, words)
+    assert names(plan) == {
+        *("driver_node", "mux_node", "policy_node", "recorder_node", "learner_node"),
+    }
+    assert of(plan, "driver_node").parameters["port"] == "/dev/koch"
+    assert of(plan, "mux_node").parameters["lockstep"] is False
+    with pytest.raises(UserError, match="observation:=cameras"):
+        make_plan(TRAIN, words[:2])
+    with pytest.raises(UserError, match="leave one of the two out"):
+        make_plan(TRAIN, ["sim:=false", "hardware:=emulated"])
 
 
 def test_a_run_is_found_by_name_or_path() -> None:

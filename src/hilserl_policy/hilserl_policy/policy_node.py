@@ -230,7 +230,7 @@ class PolicyNode(Node):
             elif self._steps.get_subscription_count() == 0 and not self._recorded():
                 self._abort("the recorder has gone")
         elif self._resetting is not None:
-            if now - self._reset_at > self.parameters.stall_seconds:
+            if now - self._reset_at > self.parameters.reset_seconds:
                 self._retry("reset was not answered")
         elif now >= self._not_before:
             self._next_episode(now)

@@ -1,0 +1,150 @@
+"""What stands for the Koch arm in a graph: a simulation, an emulated arm at a port, or a real one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hilserl_bringup.node_spec import NodeSpec
+from hilserl_core.errors import UserError
+from hilserl_core.parameters import parameter
+
+SIM, EMULATED, REAL = HARDWARE = ("sim", "emulated", "real")
+
+DEVICES = ("leader", "keyboard", "spacemouse", "gamepad")
+COUNTDOWNS = (2.0, 2.0, 0.0, 2.0)
+"""s, of each device: who pushes a SpaceMouse has it in hand already."""
+
+SCRIPTED_COUNTDOWN = 0.5
+"""s, of a scripted person, who is always ready."""
+
+REPLY_TIMEOUT = 0.02
+"""s: an emulated arm shares the machine with all who compute."""
+
+RESET_SECONDS = 35.0
+"""s that the way home may take, longer than the driver's own limit."""
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Arguments that say which arm it is."""
+
+    sim: bool = parameter(True, "simulate the arm; false: the same as hardware:=real")
+    hardware: str = parameter(
+        SIM,
+        "a simulated arm; one whose servos are emulated behind a serial port, in real time; or "
+        "a real one",
+        choices=HARDWARE,
+    )
+    port: str = parameter("", "the real arm's serial port, best by its name in /dev/serial/by-id")
+    calibration: str = parameter(
+        "", "the real arm's calibration file; empty: where calibrate puts it"
+    )
+
+    @property
+    def arm(self) -> str:
+        """One of ``HARDWARE``."""
+        return REAL if not self.sim else self.hardware
+
+
+def check(arguments: Any) -> None:
+    """Refuses what does not go together.
+
+    Raises:
+        UserError: says what, and the remedy.
+    """
+    if not arguments.sim and arguments.hardware == EMULATED:
+        raise UserError(
+            "argument 'sim': false means the real arm, and hardware:=emulated another: leave "
+            "one of the two out"
+        )
+    if arguments.arm != REAL:
+        return
+    if not arguments.port:
+        raise UserError(
+            "argument 'port' is needed for the real arm: its serial port, best by its name in "
+            "/dev/serial/by-id ('hilserl run hilserl_drivers scan' looks at one)"
+        )
+    if arguments.observation == "state":
+        raise UserError(
+            "argument 'observation': state holds the object's pose, which only a simulation "
+            "knows: use observation:=cameras"
+        )
+
+
+def in_lockstep(arguments: Any) -> bool:
+    """Whether time waits for the commands: no port does."""
+    return bool(arguments.lockstep) and arguments.arm == SIM
+
+
+def is_scripted(arguments: Any) -> bool:
+    """Whether the scripted person is there, who sees a simulated scene and no other."""
+    return arguments.operator == "scripted" and arguments.arm != REAL
+
+
+def robot_nodes(
+    arguments: Any, run: Path, scene: Mapping[str, Any], pictures: Mapping[str, Any]
+) -> tuple[NodeSpec, ...]:
+    """The arm, and what stands around it.
+
+    Args:
+        arguments: of the graph.
+        run: its folder.
+        scene: parameters of a simulated scene.
+        pictures: those that the parameter file may set otherwise.
+    """
+    if arguments.arm == SIM:
+        parameters = {**scene, "lockstep": in_lockstep(arguments)}
+        return (NodeSpec("hilserl_sim", "mujoco_node", "mujoco_node", parameters, pictures),)
+    if arguments.arm == EMULATED:
+        return _emulated(run, scene, pictures)
+    driver = {"port": arguments.port, "calibration": arguments.calibration, "arm": "koch_follower"}
+    cameras: tuple[NodeSpec, ...] = ()  # Whoever publishes camera/NAME/policy serves.
+    return (_driver(driver), *cameras)
+
+
+def _emulated(
+    run: Path, scene: Mapping[str, Any], pictures: Mapping[str, Any]
+) -> tuple[NodeSpec, ...]:
+    """The emulated arm, which brings its driver up once there is a port for it."""
+    link = {"port": str(run / "arm.port"), "calibration": str(run / "arm.yaml")}
+    arm = NodeSpec("hilserl_sim", "emulated_node", "emulated_node", {**scene, **link}, pictures)
+    driver = _driver(
+        {**link, "arm": "koch_follower", "autostart": False},
+        {"reply_timeout": REPLY_TIMEOUT},
+        # Resets go to the scene, which has the driver bring the arm home first.
+        {"robot/reset": "driver_node/reset"},
+    )
+    return arm, driver
+
+
+def _driver(
+    parameters: Mapping[str, Any],
+    defaults: Mapping[str, Any] | None = None,
+    remappings: Mapping[str, str] | None = None,
+) -> NodeSpec:
+    return NodeSpec(
+        "hilserl_drivers",
+        "driver_node",
+        "driver_node",
+        parameters,
+        defaults or {},
+        remappings=remappings or {},
+    )
+
+
+def mux_defaults(arguments: Any) -> dict[str, Any]:
+    """Who may take over, and after which countdown."""
+    countdowns = list(COUNTDOWNS)
+    if is_scripted(arguments):
+        countdowns[0] = SCRIPTED_COUNTDOWN
+    return {"devices": list(DEVICES), "countdowns": countdowns}
+
+
+def policy_defaults(arguments: Any) -> dict[str, Any]:
+    """Whose events count, and how long the way home may take."""
+    if arguments.arm == SIM:
+        return {"devices": list(DEVICES)}
+    return {"devices": list(DEVICES), "reset_seconds": RESET_SECONDS}
