@@ -128,6 +128,7 @@ def _robot_and_people(arguments: Common, run: Path, intervene: bool) -> tuple[No
     else:
         pictures["cameras"] = list(CAMERAS[:1])  # to look at: the policy sees the state
     arm = koch_hardware.robot_nodes(arguments, run, robot, pictures)
+    arm += koch_hardware.device_nodes(arguments)
     mux, devices = _ticks(arguments), koch_hardware.mux_defaults(arguments)
     if not koch_hardware.is_scripted(arguments):
         # Nobody answers every frame, so no tick may wait for a device.

@@ -1,4 +1,5 @@
-"""What stands for the Koch arm in a graph: a simulation, an emulated arm at a port, or a real one."""
+"""What stands for the Koch arm in a graph, a simulation, an emulated arm or a real one, and the
+devices at hand to drive it."""
 
 from __future__ import annotations
 
@@ -20,7 +21,9 @@ COUNTDOWNS = (2.0, 2.0, 0.0, 2.0)
 SCRIPTED_COUNTDOWN = 0.5
 """s, of a scripted person, who is always ready."""
 
-REPLY_TIMEOUT = 0.02
+JOGS = ("none", "spacemouse", "spacenav", "gamepad")
+
+REPLY_TIMEOUT = 0.05
 """s: an emulated arm shares the machine with all who compute."""
 
 RESET_SECONDS = 35.0
@@ -42,6 +45,18 @@ class Hardware:
     calibration: str = parameter(
         "", "the real arm's calibration file; empty: where calibrate puts it"
     )
+    leader_port: str = parameter(
+        "", "the serial port of a leader arm to take over with; empty: there is none"
+    )
+    leader_calibration: str = parameter(
+        "", "the leader arm's calibration file; empty: where calibrate puts it"
+    )
+    jog: str = parameter(
+        "none",
+        "another device to take over with: a SpaceMouse at this machine, one that the spacenav "
+        "package reads, or a gamepad that the joy package reads",
+        choices=JOGS,
+    )
 
     @property
     def arm(self) -> str:
@@ -59,6 +74,15 @@ def check(arguments: Any) -> None:
         raise UserError(
             "argument 'sim': false means the real arm, and hardware:=emulated another: leave "
             "one of the two out"
+        )
+    if arguments.leader_port and is_scripted(arguments):
+        raise UserError(
+            "argument 'leader_port': the scripted person is the leader's device already: give "
+            "operator:=keyboard as well"
+        )
+    if arguments.leader_port and in_lockstep(arguments):
+        raise UserError(
+            "argument 'leader_port': a leader arm moves by the clock: give lockstep:=false as well"
         )
     if arguments.arm != REAL:
         return
@@ -133,6 +157,27 @@ def _driver(
         defaults or {},
         remappings=remappings or {},
     )
+
+
+def device_nodes(arguments: Any) -> tuple[NodeSpec, ...]:
+    """The devices to take over with, but for the scripted person and ``intervene``."""
+    nodes: list[NodeSpec] = []
+    if arguments.leader_port:
+        leader = {
+            "port": arguments.leader_port,
+            "calibration": arguments.leader_calibration,
+            "arm": "koch_leader",
+        }
+        nodes += [
+            NodeSpec("hilserl_drivers", "driver_node", "leader_driver", leader, namespace="leader"),
+            NodeSpec("hilserl_teleop", "leader_node", "leader_node"),
+        ]
+    if arguments.jog == "spacemouse":
+        nodes.append(NodeSpec("hilserl_teleop", "spacenav_node", "spacenav_node"))
+    if arguments.jog != "none":
+        kind = "gamepad" if arguments.jog == "gamepad" else "spacemouse"
+        nodes.append(NodeSpec("hilserl_teleop", "jog_node", "jog_node", {"kind": kind}))
+    return tuple(nodes)
 
 
 def mux_defaults(arguments: Any) -> dict[str, Any]:

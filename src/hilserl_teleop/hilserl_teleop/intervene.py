@@ -20,7 +20,8 @@ from hilserl_core.ros_parameters import declare
 from hilserl_core.step import Event, Outcome, Phase, Source
 from hilserl_msgs.msg import Action, Arbitration, OperatorEvent, RunStatus
 from hilserl_msgs.srv import Reset
-from hilserl_teleop.keymap import HELP, Command, KeyboardState
+from hilserl_teleop.keyboard import Keyboard, find_keyboards
+from hilserl_teleop.keymap import Command, KeyboardState, help_text
 from hilserl_teleop.terminal import Terminal
 
 NOTE_SECONDS = 3.0
@@ -39,10 +40,20 @@ class InterveneParameters:
     """Parameters of intervene."""
 
     device: str = parameter("keyboard", "name of this device, one of the mux's devices")
-    action_space: str = parameter("ee_delta", "what actions mean", choices=("ee_delta",))
+    leader: str = parameter(
+        "leader", "device of the leader arm, which a key has take over or release"
+    )
+    action_space: str = parameter(
+        "ee_delta", "what actions mean", choices=("ee_delta", "joint_delta")
+    )
     control_rate: float = parameter(10.0, "actions a second", low=1.0, high=100.0)
     speed: float = parameter(
         0.5, "share of the fastest motion at the start; keys + and - change it", low=0.05, high=1.0
+    )
+    keyboard: str = parameter(
+        "auto",
+        "the keyboard's device in /dev/input, which tells when a key is let go of; auto: look for "
+        "one, unless this is a remote terminal; none: go by the terminal's repeats",
     )
 
 
@@ -95,22 +106,27 @@ class Intervene(Node):
     def __init__(self) -> None:
         super().__init__("intervene")
         self._parameters = declare(self, InterveneParameters)
-        device = self._parameters.device
-        self._keyboard = KeyboardState(self._parameters.speed)
+        device, space = self._parameters.device, self._parameters.action_space
+        self._device = Keyboard(find_keyboards(self._parameters.keyboard))
+        is_down = self._device.is_down if self._device.found else None
+        self._keyboard = KeyboardState(self._parameters.speed, space, is_down)
         self._seen = self.get_clock().now().to_msg()
         self._mux: Arbitration | None = None
         self._mux_at = 0.0
         self._status: RunStatus | None = None
         self._note = ("", 0.0)
         self._actions = self.create_publisher(Action, f"teleop/{device}/action", RELIABLE)
-        self._events = self.create_publisher(OperatorEvent, f"teleop/{device}/event", RELIABLE)
+        self._events = {
+            name: self.create_publisher(OperatorEvent, f"teleop/{name}/event", RELIABLE)
+            for name in (device, self._parameters.leader)
+        }
         self.create_subscription(Arbitration, "arbitration", self._on_arbitration, LATCHED)
         self.create_subscription(RunStatus, "run/status", self._on_status, LATCHED)
         self.create_subscription(JointState, "joint_states", self._on_joint_states, SENSOR)
         self._reset = self.create_client(Reset, "reset")
         self._release_stop = self.create_client(Trigger, "release_stop")
         self._terminal = Terminal()
-        self._terminal.say(HELP)
+        self._terminal.say(help_text(space))
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(0.02, self._on_keys, clock=steady)
         self.create_timer(0.1, self._draw, clock=steady)
@@ -139,6 +155,7 @@ class Intervene(Node):
         return self._mine and self._mux is not None and self._mux.state == Arbitration.HUMAN
 
     def _on_keys(self) -> None:
+        self._device.update()
         data = self._terminal.read()
         if not self._terminal.alive:
             self._abandon("the terminal is gone")
@@ -149,6 +166,10 @@ class Intervene(Node):
     def _obey(self, command: Command) -> None:
         if command == Command.TOGGLE:
             self._send(Event.RELEASE if self._mine else Event.TAKEOVER)
+        elif command == Command.LEADER:
+            leader = self._parameters.leader
+            has_it = self._mux is not None and self._mux.device == leader
+            self._send(Event.RELEASE if has_it else Event.TAKEOVER, leader)
         elif command in EVENTS:
             self._send(EVENTS[command])
         elif command == Command.RESET:
@@ -162,11 +183,14 @@ class Intervene(Node):
         elif command == Command.INTERRUPT:
             self._abandon("interrupted")
 
-    def _send(self, event: Event) -> None:
-        message = OperatorEvent(event=int(event), device=self._parameters.device)
+    def _send(self, event: Event, device: str = "") -> None:
+        """Sends an event of this device, or of another that has no keys of its own."""
+        device = device or self._parameters.device
+        message = OperatorEvent(event=int(event), device=device)
         message.header.stamp = self._seen
-        self._events.publish(message)
-        self._say(f"sent: {event.name.lower()}")
+        self._events[device].publish(message)
+        own = device == self._parameters.device
+        self._say(f"sent: {event.name.lower()}" + ("" if own else f" of {device}"))
 
     def _ask_for_reset(self) -> None:
         """The policy node ends the episode first; without one the mux is asked itself."""
@@ -234,7 +258,9 @@ class Intervene(Node):
     def close(self) -> None:
         """Gives the terminal back once the last words have arrived."""
         self._actions.wait_for_all_acked(ACKNOWLEDGED)
-        self._events.wait_for_all_acked(ACKNOWLEDGED)
+        for events in self._events.values():
+            events.wait_for_all_acked(ACKNOWLEDGED)
+        self._device.close()
         self._terminal.close()
 
 

@@ -85,9 +85,7 @@ class JogSettings:
         "axis of each number of an action but the gripper's, as in +0 or -5; empty: as usual for "
         "the device",
     )
-    deadband: float = parameter(
-        0.1, "share of an axis that counts as nothing", low=0.0, high=0.9
-    )
+    deadband: float = parameter(0.1, "share of an axis that counts as nothing", low=0.0, high=0.9)
     speed: float = parameter(
         1.0, "share of the fastest motion when held all the way", low=0.05, high=1.0
     )

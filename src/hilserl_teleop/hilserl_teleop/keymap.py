@@ -7,11 +7,16 @@ the arm for one tick, and a key that repeats moves it until the repeats end.
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-AXES = ("x", "y", "z", "gripper")
+AXES = {"ee_delta": 3, "joint_delta": 5}
+"""Numbers of an action but the gripper's, of each action space."""
+
+IsDown = Callable[[str], bool]
+"""Whether a key, as a terminal names it, is down."""
 
 # Repeats come at 10 to 40 Hz and bunch up on their way over a network.
 REPEAT_GAP = 0.15
@@ -20,17 +25,30 @@ HOLD = 0.2
 GRIPPER_TICKS = 2
 SPEEDS = (0.1, 0.25, 0.5, 0.75, 1.0)
 
-HELP = (
-    "space/t take over or release   r release   w/s forward/back  a/d left/right  "
-    "i/k up/down (or arrows, page keys)   o/c gripper open/close   +/- speed   "
+MOVES = {
+    "ee_delta": "w/s forward/back  a/d left/right  i/k up/down (or arrows, page keys)",
+    "joint_delta": (
+        "a/d shoulder pan  w/s shoulder lift  i/k elbow  u/j wrist  h/m wrist roll (or arrows, "
+        "page keys)"
+    ),
+}
+_HELP = (
+    "space/t take over or release   r release   l leader arm takes over or releases   {moves}   "
+    "o/c gripper open/close   +/- speed   "
     "y success  n failure  x discard  R reset   Enter/Esc STOP  g end of stop   q quit"
 )
+
+
+def help_text(space: str = "ee_delta") -> str:
+    """What every key does, in an action space."""
+    return _HELP.format(moves=MOVES[space])
 
 
 class Command(enum.Enum):
     """What a key asks for beyond motion."""
 
     TOGGLE = "toggle"
+    LEADER = "leader arm"
     RELEASE = "release"
     SUCCESS = "success"
     FAILURE = "failure"
@@ -46,6 +64,7 @@ COMMANDS = {
     " ": Command.TOGGLE,
     "t": Command.TOGGLE,
     "r": Command.RELEASE,
+    "l": Command.LEADER,
     "y": Command.SUCCESS,
     "n": Command.FAILURE,
     "x": Command.DISCARD,
@@ -58,7 +77,7 @@ COMMANDS = {
     "\x03": Command.INTERRUPT,
 }
 
-JOG = {
+_TOOL = {
     "d": (0, 1.0),
     "a": (0, -1.0),
     "w": (1, 1.0),
@@ -72,6 +91,28 @@ JOG = {
     "\x1b[5~": (2, 1.0),
     "\x1b[6~": (2, -1.0),
 }
+
+# The same key moves the arm about the same way, as far as one joint can.
+_JOINTS = {
+    "d": (0, 1.0),
+    "a": (0, -1.0),
+    "w": (1, -1.0),
+    "s": (1, 1.0),
+    "i": (2, -1.0),
+    "k": (2, 1.0),
+    "u": (3, 1.0),
+    "j": (3, -1.0),
+    "h": (4, 1.0),
+    "m": (4, -1.0),
+    "\x1b[C": (0, 1.0),
+    "\x1b[D": (0, -1.0),
+    "\x1b[A": (1, -1.0),
+    "\x1b[B": (1, 1.0),
+    "\x1b[5~": (2, -1.0),
+    "\x1b[6~": (2, 1.0),
+}
+JOG = {"ee_delta": _TOOL, "joint_delta": _JOINTS}
+"""What moves which number of an action which way, in each action space."""
 
 GRIPPER = {"o": 1.0, "c": -1.0}
 
@@ -111,16 +152,22 @@ class KeyboardState:
 
     Args:
         speed: share of the fastest motion that a jog key asks for.
+        space: the run's action space.
+        is_down: whether a key is down, where a keyboard tells; else None. A key that a terminal
+            told of then moves the arm until it is let go of.
     """
 
-    def __init__(self, speed: float = 0.5) -> None:
+    def __init__(
+        self, speed: float = 0.5, space: str = "ee_delta", is_down: IsDown | None = None
+    ) -> None:
         self.speed = speed
+        self._keys, self._count = JOG[space], AXES[space]
+        self._is_down = is_down
         self._rest = b""
-        self._pressed = [-np.inf] * 3
-        self._direction = [0.0] * 3
-        self._until = [-np.inf] * 3
-        self._owed = [False] * 3
-        self._gripper = (0.0, 0)
+        self._pressed = [-np.inf] * self._count
+        self._direction = [0.0] * self._count
+        self._held = [""] * self._count
+        self.clear()
 
     def feed(self, data: bytes, now: float) -> list[Command]:
         """Takes what the terminal sent; to be called with b"" too, when nothing came.
@@ -146,8 +193,9 @@ class KeyboardState:
         return commands
 
     def _move(self, key: str, now: float) -> None:
-        if key in JOG:
-            axis, direction = JOG[key]
+        if key in self._keys:
+            axis, direction = self._keys[key]
+            self._held[axis] = key
             repeats = now - self._pressed[axis] < REPEAT_GAP and direction == self._direction[axis]
             self._pressed[axis], self._direction[axis] = now, direction
             self._until[axis] = now + HOLD if repeats else now
@@ -160,20 +208,29 @@ class KeyboardState:
             self.speed = max((s for s in SPEEDS if s < self.speed), default=SPEEDS[0])
 
     def values(self, now: float) -> NDArray[np.float32]:
-        """The action of this tick: (4,) x, y, z, gripper in [-1, 1]; each tap counts once."""
-        result = np.zeros(len(AXES), np.float32)
-        for axis in range(3):
-            if self._owed[axis] or now <= self._until[axis]:
+        """The action of this tick, the gripper's last, in [-1, 1]; each tap counts once."""
+        result = np.zeros(self._count + 1, np.float32)
+        for axis in range(self._count):
+            if self._owed[axis] or now <= self._until[axis] or self._is_held(axis):
                 result[axis] = self._direction[axis] * self.speed
             self._owed[axis] = False
         direction, left = self._gripper
         if left > 0:
-            result[3] = direction
+            result[-1] = direction
             self._gripper = (direction, left - 1)
         return result
 
+    def _is_held(self, axis: int) -> bool:
+        """Whether the key that last moved an axis is still down, where a keyboard tells."""
+        if not self._held[axis] or self._is_down is None:
+            return False
+        if not self._is_down(self._held[axis]):
+            self._held[axis] = ""
+        return bool(self._held[axis])
+
     def clear(self) -> None:
         """Forgets motions asked for: they were not meant for whoever drives next."""
-        self._until = [-np.inf] * 3
-        self._owed = [False] * 3
+        self._until = [-np.inf] * self._count
+        self._owed = [False] * self._count
+        self._held = [""] * self._count
         self._gripper = (0.0, 0)

@@ -10,7 +10,16 @@ from hypothesis import strategies as st
 from hilserl_description import koch
 from hilserl_description.action_mapping import ActionMapping
 from hilserl_description.kinematics import ForwardKinematics
-from hilserl_teleop.leader import CLOSE, OPEN, STAY, Leader, LeaderMapping, PushDetector, PushSettings, Role
+from hilserl_teleop.leader import (
+    CLOSE,
+    OPEN,
+    STAY,
+    Leader,
+    LeaderMapping,
+    PushDetector,
+    PushSettings,
+    Role,
+)
 
 SPACES = ("ee_delta", "joint_delta")
 FORWARD = ForwardKinematics()
