@@ -20,6 +20,7 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
+            "bridge_node = hilserl_drivers.bridge_node:main",
             "calibrate = hilserl_drivers.calibrate:main",
             "driver_node = hilserl_drivers.driver_node:main",
             "emulate = hilserl_drivers.emulate:main",

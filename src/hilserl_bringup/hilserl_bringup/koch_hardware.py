@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hilserl_description
+from hilserl_bringup import koch_ros2_control
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core.errors import UserError
 from hilserl_core.parameters import parameter
+from hilserl_drivers.calibration import default_path
 
 SIM, EMULATED, REAL = HARDWARE = ("sim", "emulated", "real")
 
+FOLLOWER = "koch_follower"
 DEVICES = ("leader", "keyboard", "spacemouse", "gamepad")
 COUNTDOWNS = (2.0, 2.0, 0.0, 2.0)
 """s, of each device: who pushes a SpaceMouse has it in hand already."""
@@ -21,6 +25,7 @@ COUNTDOWNS = (2.0, 2.0, 0.0, 2.0)
 SCRIPTED_COUNTDOWN = 0.5
 """s, of a scripted person, who is always ready."""
 
+CONTROLS = ("driver", "ros2_control")
 JOGS = ("none", "spacemouse", "spacenav", "gamepad")
 
 REPLY_TIMEOUT = 0.05
@@ -44,6 +49,11 @@ class Hardware:
     port: str = parameter("", "the real arm's serial port, best by its name in /dev/serial/by-id")
     calibration: str = parameter(
         "", "the real arm's calibration file; empty: where calibrate puts it"
+    )
+    control: str = parameter(
+        "driver",
+        "what drives a real arm: our own driver, or ros2_control on a full ROS 2",
+        choices=CONTROLS,
     )
     leader_port: str = parameter(
         "", "the serial port of a leader arm to take over with; empty: there is none"
@@ -85,6 +95,11 @@ def check(arguments: Any) -> None:
             "argument 'leader_port': a leader arm moves by the clock: give lockstep:=false as well"
         )
     if arguments.arm != REAL:
+        if arguments.control != "driver":
+            raise UserError(
+                "argument 'control': ros2_control drives a real arm: give sim:=false port:=PORT "
+                "as well"
+            )
         return
     if not arguments.port:
         raise UserError(
@@ -124,9 +139,20 @@ def robot_nodes(
         return (NodeSpec("hilserl_sim", "mujoco_node", "mujoco_node", parameters, pictures),)
     if arguments.arm == EMULATED:
         return _emulated(run, scene, pictures)
-    driver = {"port": arguments.port, "calibration": arguments.calibration, "arm": "koch_follower"}
     cameras: tuple[NodeSpec, ...] = ()  # Whoever publishes camera/NAME/policy serves.
+    if arguments.control == "ros2_control":
+        return (*_under_ros2_control(arguments), *cameras)
+    driver = {"port": arguments.port, "calibration": arguments.calibration, "arm": FOLLOWER}
     return (_driver(driver), *cameras)
+
+
+def _under_ros2_control(arguments: Any) -> tuple[NodeSpec, ...]:
+    """The arm by ros2_control's nodes, if this machine has them."""
+    koch_ros2_control.check_installed()
+    calibration = Path(arguments.calibration) if arguments.calibration else default_path(FOLLOWER)
+    urdf = Path(hilserl_description.__file__).parent / "urdf" / "koch.urdf"
+    description = koch_ros2_control.expand("koch", urdf, calibration, arguments.port)
+    return koch_ros2_control.arm_nodes(description)
 
 
 def _emulated(
@@ -136,7 +162,7 @@ def _emulated(
     link = {"port": str(run / "arm.port"), "calibration": str(run / "arm.yaml")}
     arm = NodeSpec("hilserl_sim", "emulated_node", "emulated_node", {**scene, **link}, pictures)
     driver = _driver(
-        {**link, "arm": "koch_follower", "autostart": False},
+        {**link, "arm": FOLLOWER, "autostart": False},
         {"reply_timeout": REPLY_TIMEOUT},
         # Resets go to the scene, which has the driver bring the arm home first.
         {"robot/reset": "driver_node/reset"},

@@ -106,6 +106,7 @@ def make_node(node: NodeSpec, parameters: Path, respawn: bool | None = None) -> 
         package=node.package,
         executable=node.program,
         name=node.name,
+        arguments=list(node.arguments),
         namespace=node.namespace or None,
         remappings=list(node.remappings.items()),
         parameters=[str(parameters)],

@@ -20,6 +20,7 @@ class NodeSpec:
         ends_run: its exit with code 0 completes the run and stops every other node.
         respawn: whether it is started again after a crash.
         namespace: within which it runs; empty: the run's own.
+        arguments: of the program itself, before those of ROS.
         remappings: names of topics and services, from the program's to the graph's.
     """
 
@@ -31,4 +32,5 @@ class NodeSpec:
     ends_run: bool = False
     respawn: bool = True
     namespace: str = ""
+    arguments: tuple[str, ...] = ()
     remappings: Mapping[str, str] = dataclasses.field(default_factory=dict)

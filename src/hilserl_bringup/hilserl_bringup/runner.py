@@ -50,7 +50,7 @@ def node_arguments(node: NodeSpec, parameters: Path) -> list[str]:
         names.append(f"__ns:=/{node.namespace}")
     names += [f"{old}:={new}" for old, new in node.remappings.items()]
     remappings = [word for name in names for word in ("-r", name)]
-    return ["--ros-args", *remappings, "--params-file", str(parameters)]
+    return [*node.arguments, "--ros-args", *remappings, "--params-file", str(parameters)]
 
 
 def run_environment(run: Path) -> dict[str, str]:
