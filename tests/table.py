@@ -98,13 +98,13 @@ class Table:
         with (self.folder / f"{name}.log").open("w") as log:
             self.processes[name] = subprocess.Popen(command, stdout=log, stderr=log)
 
-    def add_arm(self, name: str, within: str = "") -> Arm:
+    def add_arm(self, name: str, within: str = "", **parameters: object) -> Arm:
         """An arm and its driver."""
         arm = self.arms[name] = Arm(name, self.folder)
         # An emulator that shares its process with a test may answer late.
         self.start(
             name, ["-m", "hilserl_drivers.driver_node"], within, arm=name, port=arm.port.path,
-            calibration=arm.file, reply_timeout=0.05,
+            calibration=arm.file, reply_timeout=0.05, **parameters,
         )  # fmt: skip
         return arm
 

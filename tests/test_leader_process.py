@@ -25,7 +25,7 @@ def table(tmp_path: Path) -> Iterator[Table]:
     result = Table(tmp_path)
     try:
         result.add_arm("koch_follower")
-        result.add_arm("koch_leader", "/leader")
+        result.add_arm("koch_leader", "/leader", command_period=0.02)
         result.start(
             "mux", ["-m", "hilserl_teleop.mux_node"], countdowns=f"[{COUNTDOWN}, {COUNTDOWN}]"
         )

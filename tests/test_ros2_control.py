@@ -10,13 +10,13 @@ import pytest
 from geometry_msgs.msg import PoseStamped
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
-from table import COMMANDS, Table
 
 from hilserl_core.messages import action_to_msg, doubles, step_from_msg
 from hilserl_core.qos import COMMAND, RELIABLE, SENSOR, STEPS
 from hilserl_core.step import Event, Outcome, Source
 from hilserl_description import koch
 from hilserl_msgs.msg import Action, Observation, Reward, Step
+from table import COMMANDS, Table
 
 # As joint_state_broadcaster orders them: not as the arm does.
 NAMES = sorted(koch.JOINT_NAMES)

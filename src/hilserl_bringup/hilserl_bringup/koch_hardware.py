@@ -28,6 +28,9 @@ SCRIPTED_COUNTDOWN = 0.5
 CONTROLS = ("driver", "ros2_control")
 JOGS = ("none", "spacemouse", "spacenav", "gamepad")
 
+FOLLOW_PERIOD = 0.02
+"""s between the commands with which a leader arm follows."""
+
 REPLY_TIMEOUT = 0.05
 """s: an emulated arm shares the machine with all who compute."""
 
@@ -195,7 +198,15 @@ def device_nodes(arguments: Any) -> tuple[NodeSpec, ...]:
             "arm": "koch_leader",
         }
         nodes += [
-            NodeSpec("hilserl_drivers", "driver_node", "leader_driver", leader, namespace="leader"),
+            NodeSpec(
+                "hilserl_drivers",
+                "driver_node",
+                "leader_driver",
+                leader,
+                # As often as the leader is told to follow: it is not to lag, as if held.
+                {"command_period": FOLLOW_PERIOD},
+                namespace="leader",
+            ),
             NodeSpec("hilserl_teleop", "leader_node", "leader_node"),
         ]
     if arguments.jog == "spacemouse":

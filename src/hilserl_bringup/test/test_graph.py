@@ -236,3 +236,21 @@ def test_every_graph_has_its_own_parameter_and_launch_file(name: str) -> None:
     path = configuration.packaged(name)
     configuration.read(path)
     assert (path.parents[1] / "launch" / f"{name}.launch.py").is_file()
+
+
+def test_a_leader_arm_and_other_devices_stand_beside_the_keyboard() -> None:
+    words = ["sim:=false", "port:=/dev/koch", "observation:=cameras", "leader_port:=/dev/leader"]
+    plan = make_plan(TRAIN, [*words, "jog:=spacemouse"])
+    driver = of(plan, "leader_driver")
+    assert (driver.namespace, driver.parameters["arm"]) == ("leader", "koch_leader")
+    assert node_arguments(driver, Path("f"))[3:5] == ["-r", "__ns:=/leader"]
+    assert {"leader_node", "spacenav_node", "jog_node"} <= names(plan)
+    mux = of(plan, "mux_node").parameters
+    countdown = dict(zip(mux["devices"], mux["countdowns"], strict=True))
+    assert countdown["spacemouse"] == 0.0
+    assert countdown["leader"] == countdown["keyboard"] == 2.0
+    assert "spacenav_node" not in names(make_plan(TRAIN, [*words, "jog:=gamepad"]))
+    with pytest.raises(UserError, match="operator:=keyboard"):
+        make_plan(TRAIN, ["leader_port:=/dev/leader"])
+    with pytest.raises(UserError, match="lockstep:=false"):
+        make_plan(TRAIN, ["leader_port:=/dev/leader", "operator:=keyboard"])

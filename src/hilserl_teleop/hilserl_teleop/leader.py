@@ -8,7 +8,6 @@ motion at the moment of takeover wherever the two arms stand.
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,15 +23,6 @@ Vector = NDArray[np.float64]
 CLOSE, STAY, OPEN = -1.0, 0.0, 1.0
 CLOSES_BELOW, OPENS_ABOVE = 0.4, 0.6
 """Share of its way open, below and above which the leader's gripper closes and opens."""
-
-
-class Role(enum.Enum):
-    """What the leader arm is to do."""
-
-    FOLLOW = "follow"
-    """Torque on: it goes where the follower is."""
-    LEAD = "lead"
-    """Limp: a person moves it."""
 
 
 @dataclass(frozen=True)
@@ -180,12 +170,12 @@ class Leader:
         stale: s, after which an arm that says nothing is not there.
 
     Attributes:
-        role: that the leader arm is to have.
+        leads: whether the leader arm is to be limp, for a person to move; else it follows.
         limp: whether its driver has said that it is limp; None where it has yet to say.
     """
 
     def __init__(self, spec: ActionSpec, settings: PushSettings, stale: float = 0.2) -> None:
-        self.role = Role.FOLLOW
+        self.leads = False
         self.limp: bool | None = None
         self._rest = np.zeros(spec.dim, np.float32)
         self._mapping = LeaderMapping(spec)
@@ -218,9 +208,8 @@ class Leader:
 
     def arbitration(self, drives: bool) -> None:
         """Whether this device drives, by the mux's word."""
-        role = Role.LEAD if drives else Role.FOLLOW
-        if role != self.role:
-            self.role = role
+        if drives != self.leads:
+            self.leads = drives
             self._begun = False
             self._push.restart()
 
@@ -232,7 +221,7 @@ class Leader:
 
     def target(self, now: float) -> Vector | None:
         """Where the leader is to go, (6,) rad; None while nobody shall move it."""
-        follows = self.role == Role.FOLLOW and self.limp is False
+        follows = not self.leads and self.limp is False
         if not follows or self._follower.position is None:
             return None
         if now - self._follower.at > self._stale:
@@ -254,7 +243,7 @@ class Leader:
             self._begun = False
             return None
         assert self._leader.position is not None
-        if self.role != Role.LEAD or not self.limp or self._command is None:
+        if not self.leads or not self.limp or self._command is None:
             return self._rest.copy()
         if not self._begun:
             self._mapping.begin(self._leader.position, self._command)

@@ -28,7 +28,7 @@ from hilserl_core.ros_parameters import declare
 from hilserl_core.step import Event, Source
 from hilserl_description import koch
 from hilserl_msgs.msg import Action, Arbitration, OperatorEvent, ServoState
-from hilserl_teleop.leader import Leader, PushSettings, Role
+from hilserl_teleop.leader import Leader, PushSettings
 
 FOLLOW_PERIOD = 0.02
 """s between commands to the leader arm; its driver interpolates between them."""
@@ -68,7 +68,7 @@ class LeaderNode(Node):
         p = self._parameters = declare(self, LeaderParameters)
         self._leader = Leader(koch.action_spec(p.action_space), p)
         self._arbitration = Arbitration()
-        self._asked: tuple[Any, Role, float] | None = None
+        self._asked: tuple[Any, bool, float] | None = None
         self._seen = self.get_clock().now().to_msg()
         self._connect()
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -149,27 +149,27 @@ class LeaderNode(Node):
 
     def _change_role(self) -> None:
         """Has the driver let go of the arm, or follow again, until it has said that it does."""
-        wanted = self._leader.role
+        leads = self._leader.leads
         if self._asked is not None:
             future, _, deadline = self._asked
             if time.monotonic() < deadline:
                 return
             self._lead.remove_pending_request(future)
             self._asked = None
-        if self._leader.limp is (wanted == Role.LEAD) or not self._lead.service_is_ready():
+        if self._leader.limp is leads or not self._lead.service_is_ready():
             return
-        future = self._lead.call_async(SetBool.Request(data=wanted == Role.LEAD))
-        self._asked = (future, wanted, time.monotonic() + PATIENCE)
+        future = self._lead.call_async(SetBool.Request(data=leads))
+        self._asked = (future, leads, time.monotonic() + PATIENCE)
         future.add_done_callback(self._on_role)
 
     def _on_role(self, future: Any) -> None:
         if self._asked is None or self._asked[0] is not future:
             return
-        _, role, _ = self._asked
+        _, limp, _ = self._asked
         response: SetBool.Response = future.result()
         if response.success:
             self._asked = None
-            self._leader.limp = role == Role.LEAD
+            self._leader.limp = limp
             self._change_role()  # The mux may have changed its mind.
         else:
             self.get_logger().error(

@@ -97,11 +97,12 @@ class SpacenavNode(Node):
             self._look_for_it()
             return
         try:
+            read_at = None
             for _ in range(REPORTS):
-                before = self._device._state.t
                 state = self._device.read()
-                if state.t == before:
-                    break
+                if state.t == read_at:
+                    break  # There was nothing new.
+                read_at = state.t
         except Exception as error:
             self.get_logger().error(f"the SpaceMouse is gone ({error}): plug it in again")
             self._device.close()

@@ -18,7 +18,6 @@ from hilserl_teleop.leader import (
     LeaderMapping,
     PushDetector,
     PushSettings,
-    Role,
 )
 
 SPACES = ("ee_delta", "joint_delta")
@@ -170,7 +169,7 @@ def test_it_follows_while_it_does_not_drive_and_only_the_living():
     assert leader.target(0.5) is None, "the follower is silent"
     leader.follower(koch.HOME, 0.6)
     leader.arbitration(drives=True)
-    assert leader.role == Role.LEAD
+    assert leader.leads
     assert leader.target(0.6) is None
 
 
