@@ -142,11 +142,10 @@ def robot_nodes(
         return (NodeSpec("hilserl_sim", "mujoco_node", "mujoco_node", parameters, pictures),)
     if arguments.arm == EMULATED:
         return _emulated(run, scene, pictures)
-    cameras: tuple[NodeSpec, ...] = ()  # Whoever publishes camera/NAME/policy serves.
     if arguments.control == "ros2_control":
-        return (*_under_ros2_control(arguments), *cameras)
+        return _under_ros2_control(arguments)
     driver = {"port": arguments.port, "calibration": arguments.calibration, "arm": FOLLOWER}
-    return (_driver(driver), *cameras)
+    return (_driver(driver),)
 
 
 def _under_ros2_control(arguments: Any) -> tuple[NodeSpec, ...]:
