@@ -146,6 +146,8 @@ class Table:
     def send(self, device: str, event: Event) -> None:
         publisher = self.node.create_publisher(OperatorEvent, f"teleop/{device}/event", RELIABLE)
         self.until(publisher.get_subscription_count)
-        publisher.publish(OperatorEvent(event=int(event), device=device))
+        message = OperatorEvent(event=int(event), device=device)
+        message.header.stamp = self.node.get_clock().now().to_msg()
+        publisher.publish(message)
         self.spin(0.1)
         self.node.destroy_publisher(publisher)

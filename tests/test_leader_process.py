@@ -26,9 +26,7 @@ def table(tmp_path: Path) -> Iterator[Table]:
     try:
         result.add_arm("koch_follower")
         result.add_arm("koch_leader", "/leader", command_period=0.02)
-        result.start(
-            "mux", ["-m", "hilserl_teleop.mux_node"], countdowns=f"[{COUNTDOWN}, {COUNTDOWN}]"
-        )
+        result.start("mux", ["-m", "hilserl_teleop.mux_node"], countdowns=f"[{COUNTDOWN}]")
         result.start("leader_node", ["-m", "hilserl_teleop.leader_node"])
         go_home(result)
         result.commands.clear()

@@ -102,7 +102,6 @@ class Intervene(Node):
         super().__init__("intervene")
         self._parameters = declare(self, InterveneParameters)
         p, space = self._parameters, self._parameters.action_space
-        self._device = OperatorDevice(self, p.device, self._say, others=[p.leader])
         self._keys = Keyboard(find_keyboards(p.keyboard))
         is_down = self._keys.is_down if self._keys.found else None
         self._keyboard = KeyboardState(p.speed, space, is_down)
@@ -113,6 +112,7 @@ class Intervene(Node):
         self.create_subscription(Arbitration, "arbitration", self._on_arbitration, LATCHED)
         self.create_subscription(RunStatus, "run/status", self._on_status, LATCHED)
         self.create_subscription(JointState, "joint_states", self._on_joint_states, SENSOR)
+        self._device = OperatorDevice(self, p.device, self._say, others=[p.leader])
         self._terminal = Terminal()
         self._terminal.say(help_text(space))
         steady = Clock(clock_type=ClockType.STEADY_TIME)
