@@ -7,6 +7,7 @@ OBS ?= cameras
 SCENE ?= $(if $(filter cameras,$(OBS)),hard,plain)
 BASELINES ?= 0
 REWARD ?= sim
+HARDWARE ?= sim
 JOBS ?= 2
 WITH_ENV := . scripts/env.sh &&
 
@@ -14,7 +15,8 @@ WITH_ENV := . scripts/env.sh &&
 
 help:
 	@echo "make demo   a simulated Koch arm learns $(TASK) from its cameras"
-	@echo "            (TASK=... SEED=$(SEED) OBS=state SCENE=plain BASELINES=1 REWARD=classifier)"
+	@echo "            (TASK=... SEED=$(SEED) OBS=state SCENE=plain BASELINES=1 REWARD=classifier;"
+	@echo "            HARDWARE=emulated: in real time, through a serial port)"
 	@echo "make test   checks, unit tests, and tests that start the real nodes"
 	@echo "make bench  measures the learner and the loop beside what they are compared to"
 	@echo "make setup  installs and builds; implied by the others"
@@ -24,7 +26,7 @@ setup:
 	@bash scripts/setup.sh
 
 demo: setup
-	@bash scripts/demo.sh $(TASK) $(OBS) $(SCENE) $(SEED) $(BASELINES) $(REWARD)
+	@bash scripts/demo.sh $(TASK) $(OBS) $(SCENE) $(SEED) $(BASELINES) $(REWARD) $(HARDWARE)
 
 check: setup
 	@$(WITH_ENV) ruff check src bench tests requirements scripts

@@ -25,8 +25,10 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64MultiArray
 
-from hilserl_core.messages import action_to_msg, doubles, image_to_msg, ns_to_stamp
+from hilserl_core.images import to_image
+from hilserl_core.messages import action_to_msg, doubles
 from hilserl_core.qos import COMMAND, LATCHED, RELIABLE, SENSOR
+from hilserl_core.stamps import ns_to_stamp
 from hilserl_core.step import Source
 from hilserl_description import koch
 from hilserl_msgs.msg import Action, Arbitration, ServoState
@@ -107,7 +109,7 @@ class Robot:
         self._ticks += 1
         for publisher in self._cameras.values():
             frame = self._frames[self._ticks % len(self._frames)]
-            publisher.publish(image_to_msg(frame, time.time_ns()))
+            publisher.publish(to_image(frame, time.time_ns()))
 
     def _act(self) -> None:
         zeros = (0.0, 0.0, 0.0, 0.0)

@@ -3,7 +3,8 @@
 The mux runs as a process of its own in real-time mode, a policy answers at the control
 rate, and a device without countdown takes over 200 times: event and first action are
 published together, as a device does; the clock stops at the first command that moved the
-way the operator asked.
+way the operator asked. The same takeovers and releases give the largest step between two
+commands, as a share of what one step may be.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from std_msgs.msg import Float64MultiArray
 
-from hilserl_core.messages import action_to_msg, doubles, ns_to_stamp
+from hilserl_core.messages import action_to_msg, doubles
 from hilserl_core.qos import COMMAND, RELIABLE
+from hilserl_core.stamps import ns_to_stamp
 from hilserl_core.step import Event, Source
 from hilserl_description import koch
 from hilserl_msgs.msg import Action, OperatorEvent
@@ -49,6 +51,7 @@ class Bench:
         self.next_tick = time.monotonic()
         self.command = np.zeros(0)
         self.arrived = 0.0
+        self.largest = 0.0
         topic = "forward_position_controller/commands"
         node.create_subscription(Float64MultiArray, topic, self._on_command, COMMAND)
         node.create_service(Reset, "robot/reset", self._robot_reset)
@@ -63,7 +66,11 @@ class Bench:
         return response
 
     def _on_command(self, message: Float64MultiArray) -> None:
-        self.arrived, self.command = time.perf_counter(), np.array(message.data)
+        command = np.array(message.data)
+        if command.shape == self.command.shape:
+            step = np.abs(command - self.command) / koch.MAX_JOINT_STEP
+            self.largest = max(self.largest, float(step.max()))
+        self.arrived, self.command = time.perf_counter(), command
 
     def start(self) -> None:
         """Waits for the mux and brings the robot to its start."""
@@ -105,7 +112,7 @@ class Bench:
 
 
 def rows() -> list[dict[str, Any]]:
-    """The 99th percentile over 200 takeovers."""
+    """The 99th percentile over 200 takeovers, and the largest step."""
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     command = [sys.executable, "-m", "hilserl_teleop.mux_node", "--ros-args"]
     command += ["-r", f"__ns:=/{NAMESPACE}", "-p", "countdowns:=[0.0]"]
@@ -115,11 +122,13 @@ def rows() -> list[dict[str, Any]]:
         bench.start()
         random = np.random.default_rng(0)
         bench.spin(1.0)
+        bench.largest = 0.0
         taken = []
         for i in range(TAKEOVERS):
             # A takeover may fall anywhere between two ticks.
             bench.spin(0.12 + random.uniform(0.0, PERIOD))
-            taken.append(bench.takeover(0.4 if i % 2 else -0.4))
+            direction = 0.2 + 0.8 * random.uniform()
+            taken.append(bench.takeover(direction if i % 2 else -direction))
         rclpy.shutdown()
     finally:
         mux.kill()
@@ -133,7 +142,14 @@ def rows() -> list[dict[str, Any]]:
             "compared_to": f"one control period of {GOAL_MS:.0f} ms "
             f"(median here {np.median(taken):.1f}, worst {max(taken):.1f})",
             "ratio": value / GOAL_MS,
-        }
+        },
+        {
+            "name": "takeover_largest_step",
+            "value": bench.largest,
+            "unit": "of one step's limit",
+            "compared_to": f"the limit; over {TAKEOVERS} takeovers and releases at random moments",
+            "ratio": bench.largest,
+        },
     ]
 
 

@@ -6,22 +6,24 @@
 # them from the cameras' frames, and judges in the simulator's place.
 set -e
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-task=$1 observation=$2 scene=$3 seed=$4 baselines=$5 reward=${6:-sim}
+task=$1 observation=$2 scene=$3 seed=$4 baselines=$5 reward=${6:-sim} hardware=${7:-sim}
 target=0.95
-case "$observation-$task" in
-  state-*) limit=4.5 ;;
-  cameras-reach | cameras-lift_cube) limit=9.5 ;;
+case "$hardware-$observation-$task" in
+  emulated-*) limit=59 ;; # in real time
+  *-state-*) limit=4.5 ;;
+  *-cameras-reach | *-cameras-lift_cube) limit=9.5 ;;
   *) limit=19.5 target=0.9 ;;
 esac
 [ "$reward" = classifier ] && [ "$limit" = 9.5 ] && limit=14.5
 run="${RUN:-$task-$observation-seed$seed-$(date +%Y%m%d-%H%M%S)}"
 case "$run" in */*) ;; *) run="runs/$run" ;; esac
-settings=("task:=$task" "observation:=$observation" "scene:=$scene" "seed:=$seed"
-  "train_minutes:=${MINUTES:-$limit}" "target_success:=$target")
+settings=("hardware:=$hardware" "task:=$task" "observation:=$observation" "scene:=$scene"
+  "seed:=$seed" "train_minutes:=${MINUTES:-$limit}" "target_success:=$target")
 
 show() { # people show successes and failures, and a classifier learns to tell them
   local file=$run-classifier.safetensors shown
-  shown=("task:=$task" "observation:=$observation" "scene:=$scene" reward:=operator)
+  shown=("hardware:=$hardware" "task:=$task" "observation:=$observation" "scene:=$scene"
+    reward:=operator)
   scripts/hilserl up koch_record "${shown[@]}" "seed:=$seed" "run:=$run-demonstrations"
   scripts/hilserl up koch_record "${shown[@]}" "seed:=$((seed + 1000))" "run:=$run-shown" \
     demos:=40 failures:=0.6 region:=whole

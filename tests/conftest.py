@@ -9,3 +9,5 @@ sys.path.insert(0, str(Path(__file__).parent))
 worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
 os.environ.setdefault("ROS_DOMAIN_ID", str(60 + int(worker)))
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+
+sys.path.insert(0, str(Path(__file__).parent))

@@ -22,8 +22,9 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool, Trigger
 
-from hilserl_core.messages import doubles, stamp_to_ns
+from hilserl_core.messages import doubles
 from hilserl_core.qos import COMMAND, RELIABLE, SENSOR
+from hilserl_core.stamps import stamp_to_ns
 from hilserl_drivers.arms import ARMS
 from hilserl_drivers.emulator.arm import EmulatedArm
 from hilserl_drivers.emulator.wires import PtyBus

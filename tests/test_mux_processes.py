@@ -20,8 +20,9 @@ from rclpy.executors import SingleThreadedExecutor
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
-from hilserl_core.messages import action_to_msg, doubles, ns_to_stamp
+from hilserl_core.messages import action_to_msg, doubles
 from hilserl_core.qos import COMMAND, LATCHED, RELIABLE
+from hilserl_core.stamps import ns_to_stamp
 from hilserl_core.step import Event, Source
 from hilserl_description import koch
 from hilserl_msgs.msg import Action, Arbitration, OperatorEvent

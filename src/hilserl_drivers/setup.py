@@ -10,6 +10,7 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
+        (f"share/{package_name}/udev", ["udev/70-hilserl-arms.rules"]),
     ],
     install_requires=["setuptools"],
     zip_safe=True,
@@ -19,6 +20,7 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
+            "bridge_node = hilserl_drivers.bridge_node:main",
             "calibrate = hilserl_drivers.calibrate:main",
             "driver_node = hilserl_drivers.driver_node:main",
             "emulate = hilserl_drivers.emulate:main",

@@ -21,6 +21,7 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
+            "emulated_node = hilserl_sim.emulated_node:main",
             "mujoco_node = hilserl_sim.mujoco_node:main",
             "operator_node = hilserl_sim.operator_node:main",
         ]

@@ -10,6 +10,7 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{package_name}"]),
         (f"share/{package_name}", ["package.xml"]),
+        (f"share/{package_name}/udev", ["udev/70-hilserl-spacemouse.rules"]),
     ],
     install_requires=["setuptools"],
     zip_safe=True,
@@ -19,6 +20,9 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
+            "jog_node = hilserl_teleop.jog_node:main",
+            "leader_node = hilserl_teleop.leader_node:main",
+            "spacenav_node = hilserl_teleop.spacenav_node:main",
             "markers_node = hilserl_teleop.markers_node:main",
             "mux_node = hilserl_teleop.mux_node:main",
             "intervene = hilserl_teleop.intervene:main",

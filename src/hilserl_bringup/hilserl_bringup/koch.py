@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hilserl_bringup import koch_hardware
 from hilserl_bringup.graph import Graph, named_run
 from hilserl_bringup.koch_cameras import camera_nodes, camera_parameter, config_parameter
+from hilserl_bringup.koch_hardware import SCRIPTED, Hardware
 from hilserl_bringup.koch_reward import JUDGES, judged
 from hilserl_bringup.koch_views import with_views
 from hilserl_bringup.node_spec import NodeSpec
@@ -22,16 +24,13 @@ SCENES = ("plain", "hard")
 OBSERVATIONS = ("state", "cameras")
 CAMERAS = ("front", "wrist")
 REGIONS = ("whole", "left", "right")
-SCRIPTED = "leader"
-"""The scripted person's device."""
 ENCODERS = ("learned", "end_to_end", "pretrained")
 
 
 @dataclass(frozen=True)
-class Common:
+class Common(Hardware):
     """Arguments of every graph."""
 
-    sim: bool = parameter(True, "simulate the arm; false: drive the real one")
     task: str = parameter("lift_cube", "what the arm is to do", choices=TASKS)
     observation: str = parameter("state", "what the policy sees", choices=OBSERVATIONS)
     scene: str = parameter(
@@ -45,11 +44,12 @@ class Common:
         "the run's name under runs/, or its path; an existing one is resumed; empty: a new one",
     )
     lockstep: bool = parameter(
-        True, "simulation waits for each command: faster than real time, repeatable"
+        True, "a simulated arm waits for each command: faster than real time, repeatable"
     )
     operator: str = parameter(
         "scripted",
-        "who demonstrates and helps: the scripted person, or only whoever runs intervene",
+        "who demonstrates and helps: the scripted person, who needs a simulated scene, or only "
+        "whoever runs intervene",
         choices=("scripted", "keyboard"),
     )
     front_camera: str = camera_parameter("front")
@@ -57,7 +57,8 @@ class Common:
     camera_config: str = config_parameter()
     reward: str = parameter(
         "sim",
-        "who judges: the simulator, a classifier of the images (see 'classifier'), or the operator",
+        "who judges: the simulator, where there is one, a classifier of the images (see "
+        "'classifier'), or the operator",
         choices=JUDGES,
     )
     classifier: str = parameter("", "the classifier's file, where it judges")
@@ -160,41 +161,33 @@ def _existing(name: str, text: str, holding: str) -> Path:
     return path
 
 
-def _check(arguments: Common) -> None:
-    """Refuses what this version cannot start."""
-    if not arguments.sim:
-        raise UserError(
-            "argument 'sim': false needs the real arm's drivers, which come with the real-arm "
-            "work: use sim:=true"
-        )
-
-
 def _ticks(arguments: Common) -> dict[str, Any]:
     """How a node's time goes."""
-    return {"lockstep": arguments.lockstep, "use_sim_time": arguments.lockstep}
+    lockstep = koch_hardware.in_lockstep(arguments)
+    return {"lockstep": lockstep, "use_sim_time": lockstep}
 
 
-def _robot_and_people(arguments: Common, intervene: bool) -> tuple[NodeSpec, ...]:
+def _robot_and_people(arguments: Common, run: Path, intervene: bool) -> tuple[NodeSpec, ...]:
     """The arm, who may drive it, and who decides."""
-    robot: dict[str, Any] = {
-        "task": arguments.task,
-        "scene": arguments.scene,
-        "lockstep": arguments.lockstep,
-    }
+    scene: dict[str, Any] = {"task": arguments.task, "scene": arguments.scene}
     if isinstance(arguments, Record):
-        robot["demonstration_region"] = arguments.region
+        scene["demonstration_region"] = arguments.region
     pictures: dict[str, Any] = {}
-    if arguments.observation == "cameras":
-        robot["cameras"] = list(CAMERAS)
+    sees = arguments.observation == "cameras"
+    if sees:
+        scene["cameras"] = list(CAMERAS)
     else:
         pictures["cameras"] = list(CAMERAS[:1])  # to look at: the policy sees the state
-    cameras = camera_nodes(arguments, CAMERAS if arguments.observation == "cameras" else ())
-    simulator = NodeSpec("hilserl_sim", "mujoco_node", "mujoco_node", robot, pictures)
-    mux = _ticks(arguments)
-    if arguments.operator == "keyboard":
+    arm = (
+        *camera_nodes(arguments, CAMERAS if sees else ()),
+        *koch_hardware.robot_nodes(arguments, run, scene, pictures),
+        *koch_hardware.device_nodes(arguments),
+    )
+    mux, devices = _ticks(arguments), koch_hardware.mux_defaults(arguments)
+    if not koch_hardware.is_scripted(arguments):
         # Nobody answers every frame, so no tick may wait for a device.
         mux = {**mux, "lockstep_devices": [""]}
-        return *cameras, simulator, NodeSpec("hilserl_teleop", "mux_node", "mux_node", mux)
+        return *arm, NodeSpec("hilserl_teleop", "mux_node", "mux_node", mux, devices)
     # A person at any other device goes before the scripted one.
     mux = {**mux, "yielding_devices": [SCRIPTED]}
     operator = {
@@ -206,10 +199,9 @@ def _robot_and_people(arguments: Common, intervene: bool) -> tuple[NodeSpec, ...
     if isinstance(arguments, Record):
         operator["failures"] = arguments.failures
     return (
-        *cameras,
-        simulator,
+        *arm,
         NodeSpec("hilserl_sim", "operator_node", "operator_node", operator),
-        NodeSpec("hilserl_teleop", "mux_node", "mux_node", mux),
+        NodeSpec("hilserl_teleop", "mux_node", "mux_node", mux, devices),
     )
 
 
@@ -221,7 +213,7 @@ def _recorder(arguments: Common, run: Path) -> NodeSpec:
         "recorder_node",
         "recorder_node",
         {"run": str(run)},
-        {"record_cameras": pictures},
+        {"record_cameras": pictures, "devices": list(koch_hardware.DEVICES)},
     )
 
 
@@ -234,16 +226,19 @@ def _policy(arguments: Common, run: Path, **own: Any) -> NodeSpec:
         "seed": arguments.seed,
         **own,
     }
-    return NodeSpec("hilserl_policy", "policy_node", "policy_node", parameters, ends_run=True)
+    defaults = koch_hardware.policy_defaults(arguments)
+    return NodeSpec(
+        "hilserl_policy", "policy_node", "policy_node", parameters, defaults, ends_run=True
+    )
 
 
 @with_views
 def record_nodes(arguments: Record, run: Path) -> tuple[NodeSpec, ...]:
     """The operator demonstrates every episode; nobody learns."""
-    _check(arguments)
+    koch_hardware.check(arguments)
     return (
         _recorder(arguments, run),
-        *_robot_and_people(arguments, intervene=True),
+        *_robot_and_people(arguments, run, intervene=True),
         _policy(arguments, run, mode="record", demos=arguments.demos),
     )
 
@@ -251,7 +246,7 @@ def record_nodes(arguments: Record, run: Path) -> tuple[NodeSpec, ...]:
 @with_views
 def train_nodes(arguments: Train, run: Path) -> tuple[NodeSpec, ...]:
     """Demonstrations, where none are given; then training with help; then evaluation."""
-    _check(arguments)
+    koch_hardware.check(arguments)
     demonstrations = ""
     if arguments.demonstrations:
         demonstrations = str(_existing("demonstrations", arguments.demonstrations, "episodes"))
@@ -263,7 +258,7 @@ def train_nodes(arguments: Train, run: Path) -> tuple[NodeSpec, ...]:
         "algorithm": arguments.algorithm,
         "encoder": arguments.encoder,
     }
-    if arguments.lockstep:
+    if koch_hardware.in_lockstep(arguments):
         # No arm waits in real time, and simulation would leave a nicer process nothing.
         learner |= {"niceness": 0, "encoder_niceness": 0}
     return (
@@ -275,7 +270,7 @@ def train_nodes(arguments: Train, run: Path) -> tuple[NodeSpec, ...]:
             learner,
             PRESETS[arguments.preset],
         ),
-        *_robot_and_people(arguments, arguments.intervene),
+        *_robot_and_people(arguments, run, arguments.intervene),
         _policy(
             arguments,
             run,
@@ -294,13 +289,13 @@ def train_nodes(arguments: Train, run: Path) -> tuple[NodeSpec, ...]:
 @with_views
 def run_nodes(arguments: Run, run: Path) -> tuple[NodeSpec, ...]:
     """A trained policy drives; the operator may take over; nobody learns."""
-    _check(arguments)
+    koch_hardware.check(arguments)
     if not arguments.policy:
         raise UserError("argument 'policy' is needed: the run whose policy to use, policy:=NAME")
     policy = _existing("policy", arguments.policy, "checkpoints")
     return (
         _recorder(arguments, run),
-        *_robot_and_people(arguments, arguments.intervene),
+        *_robot_and_people(arguments, run, arguments.intervene),
         _policy(arguments, run, mode="run", policy=str(policy), episodes=arguments.episodes),
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Protocol
 
+from hilserl_bringup.koch_hardware import REAL
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core import parameter_file
 from hilserl_core.errors import UserError
@@ -21,7 +22,7 @@ class CameraArguments(Protocol):
     """What a graph's arguments hold of cameras."""
 
     @property
-    def sim(self) -> bool: ...
+    def arm(self) -> str: ...
 
     @property
     def front_camera(self) -> str: ...
@@ -54,17 +55,17 @@ def config_parameter() -> Any:
 def camera_nodes(arguments: CameraArguments, needed: Collection[str]) -> tuple[NodeSpec, ...]:
     """One node a camera: of its device, or a crop of what another package publishes.
 
-    There are none in simulation, where the simulator has the cameras.
+    There are none where the scene is simulated: the simulator renders it.
 
     Args:
         needed: names of the cameras that the policy sees; others may be given to look at.
 
     Raises:
-        UserError: a camera that is needed is not given, one is given in simulation, or the
-            parameter file is wrong.
+        UserError: a camera that is needed is not given, one is given where the scene is
+            simulated, or the parameter file is wrong.
     """
     devices = {FRONT: arguments.front_camera, WRIST: arguments.wrist_camera}
-    if arguments.sim:
+    if arguments.arm != REAL:
         for name in ("front_camera", "wrist_camera", "camera_config"):
             if getattr(arguments, name):
                 raise UserError(f"argument '{name}' is of the real arm: give sim:=false as well")

@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from hilserl_bringup.koch_hardware import DEVICES, REAL, SIM
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core.errors import UserError
 
-JUDGES = ("sim", "classifier", "operator")
+JUDGES = (SIM, "classifier", "operator")
 _TRUTH = "reward/truth"
 
 Nodes = Callable[[Any, Path], tuple[NodeSpec, ...]]
@@ -24,7 +25,7 @@ def judged(nodes: Nodes) -> Nodes:
     """
 
     def with_judge(arguments: Any, run: Path) -> tuple[NodeSpec, ...]:
-        if arguments.reward == "sim":
+        if arguments.reward == SIM:
             return nodes(arguments, run)
         given = _given(arguments)
         planned = [_with(node, given.get(node.name, {})) for node in nodes(arguments, run)]
@@ -35,9 +36,13 @@ def judged(nodes: Nodes) -> Nodes:
 
 def _given(arguments: Any) -> dict[str, dict[str, Any]]:
     """What other nodes have to know of it."""
+    if arguments.arm == REAL:
+        return {}  # Nobody knows the truth, and no scripted person is there.
     everything = arguments.reward == "operator"
+    simulator = {"reward_topic": _TRUTH}
     return {
-        "mujoco_node": {"reward_topic": _TRUTH},
+        "mujoco_node": simulator,
+        "emulated_node": simulator,
         "recorder_node": {"judgements": ["reward", _TRUTH]},
         "operator_node": {
             "words": "always" if everything else "demonstrations",
@@ -54,7 +59,8 @@ def _reward_node(arguments: Any) -> NodeSpec:
     parameters: dict[str, Any] = {"judge": arguments.reward}
     if arguments.reward == "classifier":
         parameters["classifier"] = str(_classifier(arguments))
-    return NodeSpec("hilserl_reward", "reward_node", "reward_node", parameters)
+    devices = {"devices": list(DEVICES)}
+    return NodeSpec("hilserl_reward", "reward_node", "reward_node", parameters, devices)
 
 
 def _classifier(arguments: Any) -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 
 from hilserl_bringup import configuration
 from hilserl_bringup.koch_console import console_nodes
+from hilserl_bringup.koch_hardware import in_lockstep
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_replay.curve_sinks import check_wandb
 
@@ -21,12 +22,14 @@ def with_views(nodes: Nodes) -> Nodes:
 
     @functools.wraps(nodes)
     def all_nodes(arguments: Any, run: Path) -> tuple[NodeSpec, ...]:
-        return (
-            *nodes(arguments, run),
+        planned = nodes(arguments, run)
+        there = {node.name for node in planned}  # such as ros2_control's robot_state_publisher
+        views = (
             *console_nodes(arguments, run),
             *_curves(arguments, run),
             *_rviz(arguments),
         )
+        return (*planned, *(node for node in views if node.name not in there))
 
     return all_nodes
 
@@ -52,7 +55,7 @@ def _rviz(arguments: Any) -> tuple[NodeSpec, ...]:
     """The arm's description and transforms, markers, and rviz; the ROS ones where they exist."""
     if not arguments.rviz:
         return ()
-    time = {"use_sim_time": arguments.lockstep}
+    time = {"use_sim_time": in_lockstep(arguments)}
     # Not by hilserl_description's own function: its module loads MuJoCo.
     urdf = files("hilserl_description").joinpath("urdf/koch.urdf").read_text()
     picture = configuration.share("rviz") / "koch.rviz"

@@ -19,7 +19,9 @@ class NodeSpec:
         defaults: what the parameter file may set otherwise.
         ends_run: its exit with code 0 completes the run and stops every other node.
         respawn: whether it is started again after a crash.
+        namespace: within which it runs; empty: the run's own.
         arguments: words of its command line before those of ROS.
+        remappings: names of topics and services, from the program's to the graph's.
         watches: it only looks on: its end leaves the run as it is, and the run's configuration
             does not mention it.
         optional: where its package is not installed, the run does without.
@@ -32,6 +34,8 @@ class NodeSpec:
     defaults: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     ends_run: bool = False
     respawn: bool = True
+    namespace: str = ""
     arguments: tuple[str, ...] = ()
+    remappings: Mapping[str, str] = dataclasses.field(default_factory=dict)
     watches: bool = False
     optional: bool = False

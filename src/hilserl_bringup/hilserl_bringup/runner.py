@@ -45,14 +45,12 @@ class Options:
 
 def node_arguments(node: NodeSpec, parameters: Path) -> list[str]:
     """What follows a node's program on its command line."""
-    return [
-        *node.arguments,
-        "--ros-args",
-        "-r",
-        f"__node:={node.name}",
-        "--params-file",
-        str(parameters),
-    ]
+    names = [f"__node:={node.name}"]
+    if node.namespace:
+        names.append(f"__ns:=/{node.namespace}")
+    names += [f"{old}:={new}" for old, new in node.remappings.items()]
+    remappings = [word for name in names for word in ("-r", name)]
+    return [*node.arguments, "--ros-args", *remappings, "--params-file", str(parameters)]
 
 
 def run_environment(run: Path) -> dict[str, str]:

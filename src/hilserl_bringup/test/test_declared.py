@@ -16,21 +16,35 @@ from hilserl_core import parameters
 BY_RCLPY = {"use_sim_time"}
 
 
-def plan_nodes(folder: Path, name: str, reward: str) -> tuple[NodeSpec, ...]:
+ARMS: dict[str, list[str]] = {
+    "sim": [],
+    "emulated": ["hardware:=emulated"],
+    "real": [
+        *("hardware:=real", "port:=/dev/koch", "reward:=operator"),
+        *("front_camera:=/dev/video0", "wrist_camera:=topic:/usb_cam/image_raw"),
+        *("leader_port:=/dev/leader", "jog:=spacemouse"),
+    ],
+}
+JUDGED = {f"judged by {judge}": [f"reward:={judge}"] for judge in JUDGES}
+KINDS = {**ARMS, **JUDGED}
+"""Every arm, and every judge of a simulated one."""
+
+
+def plan_nodes(folder: Path, name: str, kind: str) -> tuple[NodeSpec, ...]:
     for part in ("checkpoints", "episodes"):
         (folder / "good" / part).mkdir(parents=True)
     file = folder / "c.safetensors"
     file.touch()
-    words = [f"reward:={reward}", f"classifier:={file}", "observation:=cameras"]
+    words = [*KINDS[kind], f"classifier:={file}", "observation:=cameras"]
     words += [f"policy:={folder / 'good'}"] if name == "koch_run" else []
     return make_plan(GRAPHS[name], words).nodes
 
 
 @pytest.mark.parametrize("name", GRAPHS)
-@pytest.mark.parametrize("reward", JUDGES)
-def test_every_parameter_is_declared_and_right(name: str, reward: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_parameter_is_declared_and_right(name: str, kind: str, tmp_path: Path) -> None:
     pytest.importorskip("rclpy")
-    for node in plan_nodes(tmp_path, name, reward):
+    for node in plan_nodes(tmp_path, name, kind):
         values = {key: item for key, item in node.parameters.items() if key not in BY_RCLPY}
         cls = parameter_class(node.package, node.program)
         assert cls is not None

@@ -18,6 +18,7 @@ from hilserl_bringup.graph import (
 )
 from hilserl_bringup.koch import GRAPHS
 from hilserl_bringup.node_spec import NodeSpec
+from hilserl_bringup.runner import node_arguments
 from hilserl_core import parameter_file
 from hilserl_core.errors import UserError
 
@@ -64,7 +65,9 @@ def test_words_become_typed_arguments() -> None:
         ("seed:=-1", "argument 'seed': -1 is out of range"),
         ("task:=fold_laundry", "argument 'task': 'fold_laundry' is not one of reach, lift_cube"),
         ("lockstep:=perhaps", "argument 'lockstep'"),
-        ("sim:=false", "'sim'.*real-arm"),
+        ("sim:=false", "'port' is needed.*scan"),
+        ("hardware:=real", "'port' is needed.*scan"),
+        ("hardware:=lego", "'lego' is not one of sim, emulated, real"),
         ("demonstrations:=nowhere", "'demonstrations': runs/nowhere holds no episodes"),
         ("config:=missing.yaml", "missing.yaml: No such file"),
         ("wandb:=yes", "argument 'wandb': 'yes' is not one of off, offline, online"),
@@ -128,20 +131,28 @@ def test_demonstrations_of_another_run_take_the_place_of_recording() -> None:
     assert of(plan, "policy_node").parameters["demos"] == 0
 
 
-@pytest.mark.parametrize("graph", ["koch_record", "koch_train"])
+@pytest.mark.parametrize(
+    ("graph", "hardware", "simulator"),
+    [
+        ("koch_record", "sim", "mujoco_node"),
+        ("koch_train", "sim", "mujoco_node"),
+        ("koch_train", "emulated", "emulated_node"),
+    ],
+)
 @pytest.mark.parametrize("judge", ["classifier", "operator"])
 def test_another_judge_takes_the_simulators_place_and_the_truth_goes_aside(
-    graph: str, judge: str
+    graph: str, hardware: str, simulator: str, judge: str
 ) -> None:
     Path("c.safetensors").touch()
-    words = ["observation:=cameras", f"reward:={judge}", "classifier:=c.safetensors"]
-    plan, usual = make_plan(GRAPHS[graph], words), make_plan(GRAPHS[graph], words[:1])
+    arm = ["observation:=cameras", f"hardware:={hardware}", "run:=mine"]
+    words = [*arm, f"reward:={judge}", "classifier:=c.safetensors"]
+    plan, usual = make_plan(GRAPHS[graph], words), make_plan(GRAPHS[graph], arm)
     assert names(plan) == names(usual) | {"reward_node"}
     assert of(plan, "reward_node").parameters["judge"] == judge
-    assert of(plan, "mujoco_node").parameters["reward_topic"] == "reward/truth"
+    assert of(plan, simulator).parameters["reward_topic"] == "reward/truth"
     assert "reward/truth" in of(plan, "recorder_node").parameters["judgements"]
     told = {node.name for node in plan.nodes if "reward/truth" in str(node.parameters)}
-    assert told == {"mujoco_node", "recorder_node"}
+    assert told == {simulator, "recorder_node"}
 
 
 @pytest.mark.parametrize(
@@ -156,6 +167,48 @@ def test_another_judge_takes_the_simulators_place_and_the_truth_goes_aside(
 def test_a_judge_that_cannot_judge_is_refused(words: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         make_plan(TRAIN, words.split())
+
+
+def test_an_emulated_arm_is_driven_through_a_port_in_real_time() -> None:
+    plan = make_plan(TRAIN, ["hardware:=emulated", "run:=mine"])
+    assert {"emulated_node", "driver_node", "operator_node"} <= names(plan)
+    assert "mujoco_node" not in names(plan)
+    arm, driver = of(plan, "emulated_node"), of(plan, "driver_node")
+    for key in ("port", "calibration"):
+        assert arm.parameters[key] == driver.parameters[key]
+    assert not driver.parameters["autostart"]
+    assert driver.remappings == {"robot/reset": "driver_node/reset"}
+    lockstep = {n.name: n.parameters["lockstep"] for n in plan.nodes if "lockstep" in n.parameters}
+    assert set(lockstep.values()) == {False}
+    arguments = node_arguments(driver, Path("file.yaml"))
+    assert arguments[1:5] == ["-r", "__node:=driver_node", "-r", "robot/reset:=driver_node/reset"]
+
+
+REAL = [
+    *("sim:=false", "port:=/dev/koch", "observation:=cameras", "reward:=operator"),
+    *("front_camera:=/dev/video0", "wrist_camera:=/dev/video2"),
+]
+
+
+def test_a_real_arm_has_its_driver_and_nobody_who_needs_a_simulation() -> None:
+    plan = make_plan(TRAIN, REAL)
+    assert names(plan) == {
+        *("driver_node", "front_camera", "wrist_camera", "reward_node"),
+        *("mux_node", "policy_node", "recorder_node", "learner_node"),
+        *("curves_node", "console_node"),
+    }
+    assert of(plan, "driver_node").parameters["port"] == "/dev/koch"
+    assert of(plan, "mux_node").parameters["lockstep"] is False
+    assert "yielding_devices" not in of(plan, "mux_node").parameters
+    assert "judgements" not in of(plan, "recorder_node").parameters
+    with pytest.raises(UserError, match="observation:=cameras"):
+        make_plan(TRAIN, REAL[:2])
+    with pytest.raises(UserError, match=r"reward:=operator, or reward:=classifier"):
+        make_plan(TRAIN, [word for word in REAL if not word.startswith("reward")])
+    with pytest.raises(UserError, match="'wrist_camera' is needed"):
+        make_plan(TRAIN, REAL[:-1])
+    with pytest.raises(UserError, match="leave one of the two out"):
+        make_plan(TRAIN, ["sim:=false", "hardware:=emulated"])
 
 
 def test_a_run_is_found_by_name_or_path() -> None:
@@ -247,3 +300,23 @@ def test_every_graph_has_its_own_parameter_and_launch_file(name: str) -> None:
     path = configuration.packaged(name)
     parameter_file.read(path)
     assert (path.parents[1] / "launch" / f"{name}.launch.py").is_file()
+
+
+def test_a_leader_arm_and_other_devices_stand_beside_the_keyboard() -> None:
+    words = [*REAL, "leader_port:=/dev/leader"]
+    plan = make_plan(TRAIN, [*words, "jog:=spacemouse"])
+    driver = of(plan, "leader_driver")
+    assert (driver.namespace, driver.parameters["arm"]) == ("leader", "koch_leader")
+    assert node_arguments(driver, Path("f"))[3:5] == ["-r", "__ns:=/leader"]
+    assert {"leader_node", "spacenav_node", "jog_node"} <= names(plan)
+    mux = of(plan, "mux_node").parameters
+    countdown = dict(zip(mux["devices"], mux["countdowns"], strict=True))
+    for node in ("policy_node", "recorder_node", "reward_node"):
+        assert of(plan, node).parameters["devices"] == mux["devices"]
+    assert countdown["spacemouse"] == 0.0
+    assert countdown["leader"] == countdown["keyboard"] == countdown["console"] == 2.0
+    assert "spacenav_node" not in names(make_plan(TRAIN, [*words, "jog:=gamepad"]))
+    with pytest.raises(UserError, match="operator:=keyboard"):
+        make_plan(TRAIN, ["leader_port:=/dev/leader"])
+    with pytest.raises(UserError, match="lockstep:=false"):
+        make_plan(TRAIN, ["leader_port:=/dev/leader", "operator:=keyboard"])

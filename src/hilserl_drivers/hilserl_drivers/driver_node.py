@@ -24,10 +24,11 @@ from hilserl_core import qos
 from hilserl_core.deferred import Answer, DeferredService
 from hilserl_core.diagnostics import Diagnostics, Health
 from hilserl_core.errors import UserError
-from hilserl_core.messages import doubles, ns_to_stamp
+from hilserl_core.messages import doubles
 from hilserl_core.node import main as run_node
 from hilserl_core.parameters import parameter
 from hilserl_core.ros_parameters import declare
+from hilserl_core.stamps import ns_to_stamp
 from hilserl_drivers import calibration
 from hilserl_drivers.connection import Connection
 from hilserl_drivers.driver import Driver, DriverSettings, Role, Sample, State

@@ -181,12 +181,12 @@ class Joints:
             UserError: one stands where it cannot, by its calibration.
             BusError: a servo does not answer.
         """
-        first, second = self._read_all(), self._read_all()
-        now = self._clock()
+        first, before = self._read_all(), self._clock()
+        second, now = self._read_all(), self._clock()
         for spec in self.arm.servos:
             judge = self.judges[spec.id]
             judge.reset()
-            judge.accept(first[spec.id], now)
+            judge.accept(first[spec.id], before)
             if not judge.accept(second[spec.id], now):
                 raise BusError(f"{checks.name(spec)} reads two positions at once")
             self._readings[spec.id] = second[spec.id]

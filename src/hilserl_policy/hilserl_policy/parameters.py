@@ -81,6 +81,10 @@ class PolicyParameters:
         5.0, "wall-clock time without a complete tick after which an episode is given up",
         low=0.2, high=600.0,
     )  # fmt: skip
+    reset_seconds: float = parameter(
+        5.0, "wall-clock time that a reset may take before it is asked for again", low=0.2,
+        high=600.0,
+    )  # fmt: skip
     max_age: float = parameter(
         0.15, "age of a measurement beyond which a timer's tick is skipped, s", low=0.01, high=10.0
     )

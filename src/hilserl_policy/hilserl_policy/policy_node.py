@@ -18,17 +18,11 @@ from hilserl_core.assembly import ObservationAssembler
 from hilserl_core.diagnostics import Diagnostics, Health
 from hilserl_core.episode_loop import EpisodeLoop, Executed
 from hilserl_core.errors import UserError
-from hilserl_core.messages import (
-    action_to_msg,
-    float32,
-    ns_to_stamp,
-    observation_to_msg,
-    stamp_to_ns,
-    step_to_msg,
-)
+from hilserl_core.messages import action_to_msg, float32, observation_to_msg, step_to_msg
 from hilserl_core.ros_parameters import declare
 from hilserl_core.run import write_aside
 from hilserl_core.spec import ObservationSpec
+from hilserl_core.stamps import ns_to_stamp, stamp_to_ns
 from hilserl_core.step import Event, Observation, Outcome, Phase, Source, Step
 from hilserl_description import koch
 from hilserl_description.kinematics import ForwardKinematics
@@ -240,7 +234,7 @@ class PolicyNode(Node):
             elif self._steps.get_subscription_count() == 0 and not self._recorded():
                 self._abort("the recorder has gone")
         elif self._resetting is not None:
-            if now - self._reset_at > self.parameters.stall_seconds:
+            if now - self._reset_at > self.parameters.reset_seconds:
                 self._retry("reset was not answered")
         elif now >= self._not_before:
             self._next_episode(now)

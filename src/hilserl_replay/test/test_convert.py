@@ -25,8 +25,8 @@ from run_convert import Program
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Bool, Float64MultiArray
 
-from hilserl_core.messages import ns_to_stamp
 from hilserl_core.region import Region, policy_image
+from hilserl_core.stamps import ns_to_stamp
 from hilserl_core.step import Episode, Event, Outcome, Phase, Source
 from hilserl_description import koch
 from hilserl_msgs.msg import OperatorEvent

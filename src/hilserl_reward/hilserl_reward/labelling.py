@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hilserl_core.labels import By, FrameLabel, Label
-from hilserl_core.messages import stamp_to_ns
 from hilserl_core.parameters import parameter
+from hilserl_core.stamps import stamp_to_ns
 from hilserl_core.step import Episode, Event, Outcome
 from hilserl_msgs.msg import OperatorEvent
 from hilserl_replay.bags import FOLDERS, decode, episode_folders, read_episode, type_name

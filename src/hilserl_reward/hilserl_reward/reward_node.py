@@ -19,10 +19,11 @@ from rclpy.node import Node
 from hilserl_core import qos
 from hilserl_core.diagnostics import Diagnostics, Health
 from hilserl_core.errors import UserError
-from hilserl_core.messages import floats, observation_from_msg, stamp_to_ns
+from hilserl_core.messages import floats, observation_from_msg
 from hilserl_core.node import main as run_node
 from hilserl_core.parameters import parameter
 from hilserl_core.ros_parameters import declare
+from hilserl_core.stamps import stamp_to_ns
 from hilserl_core.step import Event
 from hilserl_msgs.msg import Observation, OperatorEvent, Reward
 from hilserl_reward.classifier import Classifier, load_classifier
@@ -52,7 +53,8 @@ class RewardParameters:
         high=1.0,
     )
     devices: tuple[str, ...] = parameter(
-        ("leader", "keyboard"), "operator devices whose events count, as in teleop/DEVICE/event"
+        ("leader", "keyboard", "console"),
+        "operator devices whose events count, as in teleop/DEVICE/event",
     )
 
 

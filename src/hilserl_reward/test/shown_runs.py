@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rclpy.serialization import serialize_message
 
-from hilserl_core.messages import ns_to_stamp
+from hilserl_core.stamps import ns_to_stamp
 from hilserl_core.step import Episode, Event, Observation, Outcome, Phase, Source, Step
 from hilserl_msgs.msg import OperatorEvent
 from hilserl_replay.bags import EpisodeWriter, episode_folder

@@ -15,8 +15,9 @@ import rclpy
 from rclpy.node import Node
 from shown_runs import START, TICK, make_episode
 
-from hilserl_core.messages import ns_to_stamp, observation_to_msg, stamp_to_ns
+from hilserl_core.messages import observation_to_msg
 from hilserl_core.qos import RELIABLE
+from hilserl_core.stamps import ns_to_stamp, stamp_to_ns
 from hilserl_core.step import Event, Observation, Outcome
 from hilserl_msgs.msg import Observation as ObservationMsg
 from hilserl_msgs.msg import OperatorEvent, Reward

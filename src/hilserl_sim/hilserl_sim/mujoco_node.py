@@ -11,18 +11,16 @@ import time
 from array import array
 from dataclasses import dataclass
 
-from geometry_msgs.msg import PoseStamped
 from numpy.typing import NDArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock as ClockMsg
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
 from hilserl_core import qos
 from hilserl_core.diagnostics import Diagnostics, Health
 from hilserl_core.errors import UserError
-from hilserl_core.images import to_image
 from hilserl_core.messages import doubles
 from hilserl_core.node import main as run_node
 from hilserl_core.parameters import parameter
@@ -31,8 +29,9 @@ from hilserl_core.stamps import ns_to_stamp, stamp_to_ns
 from hilserl_core.step import Phase
 from hilserl_description import koch
 from hilserl_description.scenes import CAMERAS, SCENES, TASKS
-from hilserl_msgs.msg import Observation, Reward, RunStatus, ServoState
+from hilserl_msgs.msg import Observation, RunStatus, ServoState
 from hilserl_msgs.srv import Reset
+from hilserl_sim.scene_topics import SceneTopics
 from hilserl_sim.world import RAMP_PERIOD, REGIONS, SimulationError, World
 
 _TICK = round(koch.CONTROL_PERIOD * 1e9)
@@ -69,23 +68,12 @@ class MujocoParameters:
     )
 
 
-def _fill_pose(message: PoseStamped, position: NDArray, quaternion: NDArray) -> None:
-    """Writes a position (3,) m and a quaternion (4,) w x y z into a message."""
-    place, turn = message.pose.position, message.pose.orientation
-    place.x, place.y, place.z = position.tolist()
-    turn.w, turn.x, turn.y, turn.z = quaternion.tolist()
-
-
 class MujocoNode(Node):
     """Robot, cameras, judge and scene of a simulated run."""
 
     def __init__(self) -> None:
         super().__init__("mujoco_node")
         self._parameters = declare(self, MujocoParameters)
-        for camera in self._parameters.cameras:
-            if camera not in CAMERAS:
-                known = ", ".join(CAMERAS)
-                raise UserError(f"parameter 'cameras': '{camera}' is unknown, choose from: {known}")
         size = self._parameters.image_size
         self._world = World(self._parameters.task, (size, size), self._parameters.scene)
         self._stamp = 0
@@ -110,22 +98,13 @@ class MujocoNode(Node):
             temperature=array("d", [30.0] * 6),
             hardware_error=array("B", bytes(6)),
         )
-        self._pose, self._peg_pose = PoseStamped(), PoseStamped()
-        self._pose.header.frame_id = self._peg_pose.header.frame_id = "base_link"
-        self._reward = Reward(judge="sim")
         self._clock_message = ClockMsg()
 
     def _make_publishers(self) -> None:
         self._joint_states = self.create_publisher(JointState, "joint_states", qos.SENSOR)
         self._servo_states = self.create_publisher(ServoState, "servo_states", qos.SENSOR)
-        self._object_pose = self.create_publisher(PoseStamped, "sim/object_pose", qos.SENSOR)
-        if self._world.peg is not None:
-            self._peg_poses = self.create_publisher(PoseStamped, "sim/peg_pose", qos.SENSOR)
-        self._rewards = self.create_publisher(Reward, self._parameters.reward_topic, qos.RELIABLE)
-        self._images = {
-            camera: self.create_publisher(Image, f"camera/{camera}/policy", qos.SENSOR)
-            for camera in self._parameters.cameras
-        }
+        p = self._parameters
+        self._scene = SceneTopics(self, self._world, p.cameras, p.reward_topic)
         if self._parameters.lockstep:
             self._clock_topic = self.create_publisher(ClockMsg, "/clock", qos.SENSOR)
 
@@ -209,11 +188,10 @@ class MujocoNode(Node):
         if now - self._last_image >= 1.0 / self._parameters.camera_rate:
             # Keeps the mean rate although the timer's period does not divide the camera's.
             self._last_image = max(self._last_image + 1.0 / self._parameters.camera_rate, now - 0.1)
-            self._publish_images()
+            self._scene.publish_images(self._stamp)
 
     def _on_observation(self, message: Observation) -> None:
-        self._reward.header.stamp = message.header.stamp
-        self._publish_reward()
+        self._scene.publish_reward(stamp_to_ns(message.header.stamp))
 
     # Outputs.
 
@@ -231,34 +209,19 @@ class MujocoNode(Node):
         self._clock_message.clock = stamp
         self._clock_topic.publish(self._clock_message)
         self._publish_state()
-        self._publish_images()
-        self._reward.header.stamp = stamp
-        self._publish_reward()
+        self._scene.publish_images(self._stamp)
+        self._scene.publish_reward(self._stamp)
 
     def _publish_state(self) -> None:
         stamp, world = ns_to_stamp(self._stamp), self._world
-        joints, servos, pose = self._joints, self._servos, self._pose
-        joints.header.stamp = servos.header.stamp = pose.header.stamp = stamp
+        joints, servos = self._joints, self._servos
+        joints.header.stamp = servos.header.stamp = stamp
         joints.position = servos.position = doubles(world.joint_position)
         joints.velocity = servos.velocity = doubles(world.joint_velocity)
         servos.current = doubles(world.motor_current)
-        _fill_pose(pose, world.object_position, world.object_quaternion)
         self._joint_states.publish(joints)
         self._servo_states.publish(servos)
-        self._object_pose.publish(pose)
-        peg = world.peg
-        if peg is not None:
-            self._peg_pose.header.stamp = stamp
-            _fill_pose(self._peg_pose, peg.tip, peg.quaternion)
-            self._peg_poses.publish(self._peg_pose)
-
-    def _publish_images(self) -> None:
-        for camera, publisher in self._images.items():
-            publisher.publish(to_image(self._world.render(camera), self._stamp, camera))
-
-    def _publish_reward(self) -> None:
-        self._reward.value = self._world.reward
-        self._rewards.publish(self._reward)
+        self._scene.publish_objects(self._stamp)
 
     def _health(self) -> Health:
         message = "waiting for a command" if self._waiting else "moving"

@@ -99,7 +99,7 @@ class ScriptedOperator:
         self._task, self._spec, self._seed = task, spec, seed
         self._demonstrating, self._helping, self._habits = demonstrating, helping, habits
         self._intervene = intervene
-        self._zeros = np.zeros(spec.dim, np.float32)
+        self.rest = np.zeros(spec.dim, np.float32)
         self._progress = Progress(task, habits.progress)
         self._judge = Judge(task)
         self._phase = Phase.DONE
@@ -124,17 +124,20 @@ class ScriptedOperator:
             if spoil:
                 self._patience = round(self._rng.uniform(0.3, 1) * self._habits.linger * _RATE)
 
-    def tick(self, sight: Sight, driving: bool) -> Decision:
+    def tick(self, sight: Sight, driving: bool, ready: bool = True) -> Decision:
         """What to do now.
 
         Args:
             sight: what there is to see.
             driving: whether the person's last action was the one executed.
+            ready: whether one given now would be: nobody begins before the countdown is over.
         """
         done = self._judge.update(sight.scene, koch.CONTROL_PERIOD)
         if self._phase == Phase.TRAIN and self._intervene:
             self._consider(sight, done)
-        values = self._motion.act(sight) if self._motion is not None else self._zeros
+        values = self.rest
+        if self._motion is not None and ready:
+            values = self._motion.act(sight)
         event = self._word(done) or self._event(driving)
         return Decision(values, event)
 

@@ -19,15 +19,16 @@ from sensor_msgs.msg import JointState
 
 from hilserl_core import qos
 from hilserl_core.diagnostics import Diagnostics, Health
-from hilserl_core.messages import floats, stamp_to_ns
+from hilserl_core.messages import floats
 from hilserl_core.node import main as run_node
 from hilserl_core.parameters import parameter
 from hilserl_core.ros_parameters import declare
+from hilserl_core.stamps import stamp_to_ns
 from hilserl_core.step import Event, Outcome, Phase, Source
 from hilserl_description import koch
 from hilserl_description.kinematics import ForwardKinematics
 from hilserl_description.scenes import TASKS
-from hilserl_msgs.msg import Action, OperatorEvent, RunStatus
+from hilserl_msgs.msg import Action, Arbitration, OperatorEvent, RunStatus
 from hilserl_sim.hand import DEMONSTRATING, SKILLED, Sight, Style
 from hilserl_sim.operator import WORDS, Habits, ScriptedOperator
 from hilserl_sim.tasks import WITH_PEG, Peg
@@ -139,6 +140,7 @@ class OperatorNode(Node):
         self._object: tuple[int, np.ndarray] | None = None
         self._peg: tuple[int, Peg | None] = (0, None)
         self._action: tuple[int, bool, np.ndarray] | None = None
+        self._arbitration = Arbitration()
         self._frame = 0  # stamp of the newest frame answered
         self._answered_at = time.monotonic()
         self._waiting_since: float | None = None
@@ -152,6 +154,8 @@ class OperatorNode(Node):
         self._leader_states = self.create_publisher(JointState, topic, qos.SENSOR)
         self.create_subscription(RunStatus, "run/status", self._on_status, qos.LATCHED)
         self.create_subscription(Action, "action", self._on_action, qos.RELIABLE)
+        if not self._parameters.lockstep:
+            self.create_subscription(Arbitration, "arbitration", self._on_arbitration, qos.LATCHED)
         self.create_subscription(PoseStamped, "sim/object_pose", self._on_object, qos.SENSOR)
         if self._has_peg:
             self.create_subscription(PoseStamped, "sim/peg_pose", self._on_peg, qos.SENSOR)
@@ -192,6 +196,9 @@ class OperatorNode(Node):
             np.array(message.command),
         )
         self._try_tick()
+
+    def _on_arbitration(self, message: Arbitration) -> None:
+        self._arbitration = message
 
     def _on_status(self, message: RunStatus) -> None:
         self._status, self._status_is_new = message, True
@@ -261,8 +268,28 @@ class OperatorNode(Node):
             self._matched_since = now
         return self._matched_since is not None and now - self._matched_since > _MATCHING
 
+    def _is_under_way(self) -> bool:
+        """Whether the episode of the newest status has begun: the arm is home, and acts."""
+        status, action = self._status, self._action
+        if self._parameters.lockstep:
+            return True
+        if status is None or action is None:
+            return False
+        return status.in_episode and action[0] > self._status_stamp
+
+    def _may_move(self) -> bool:
+        """Whether what the hand does now is executed."""
+        if self._parameters.lockstep:
+            return True
+        mine = self._arbitration.device == self._parameters.device
+        return mine and self._arbitration.state == Arbitration.HUMAN
+
     def _tick(self, stamp: int) -> None:
         assert self._joints is not None
+        if not self._is_under_way():
+            self._frame = stamp
+            self._publish(self._operator.rest, None)
+            return
         assert self._object is not None
         position = np.array(self._joints[1])
         continues = stamp - self._frame == _TICK or not self._parameters.lockstep
@@ -286,7 +313,7 @@ class OperatorNode(Node):
             object_position=self._object[1],
             peg=self._peg[1],
         )
-        decision = self._operator.tick(sight, driving)
+        decision = self._operator.tick(sight, driving, self._may_move())
         self._publish(decision.values, decision.event)
 
     def _say(self, event: Event) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import mujoco
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -88,10 +90,25 @@ class World:
             seed: of the object's pose; the same seed gives the same episode.
             region: of the patch: whole, left (x < 0) or right half.
         """
-        if region not in REGIONS:
-            raise UserError(f"region '{region}' is unknown, choose from: {', '.join(REGIONS)}")
         mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[:6] = self.data.ctrl[:] = self._setpoint[:] = self.start
+        self._begin(seed, region)
+
+    def rearrange(self, seed: int, region: str = "whole") -> None:
+        """Starts an episode as a person at the table would: the arm stays where it is.
+
+        Args:
+            seed, region: as in ``reset``: the object lies where that would put it.
+        """
+        if self._peg >= 0:
+            raise UserError(f"nobody can put the peg of '{self.task}' into a hand that stays")
+        self.data.qvel[6:] = 0.0
+        self._begin(seed, region)
+
+    def _begin(self, seed: int, region: str) -> None:
+        """Makes everything but the arm ready for an episode."""
+        if region not in REGIONS:
+            raise UserError(f"region '{region}' is unknown, choose from: {', '.join(REGIONS)}")
         rng = np.random.default_rng(seed)
         place = self._place_object(rng, region)
         if self._peg >= 0:
@@ -153,6 +170,29 @@ class World:
             SimulationError: the physics became unstable.
         """
         self._move(command, seconds)
+        self._look(seconds)
+
+    def drive(self, goal: ArrayLike, torque: ArrayLike, steps: int) -> None:
+        """Simulates servos that regulate to ``goal`` at once, no harder than ``torque``.
+
+        Args:
+            goal: (6,) rad.
+            torque: (6,) N m, the greatest that each servo exerts now; 0 where it is limp.
+            steps: time steps of the physics.
+
+        Raises:
+            SimulationError: the physics became unstable.
+        """
+        limit = np.minimum(np.asarray(torque, float), koch.TORQUE_LIMIT)
+        self.model.actuator_forcerange[:, 0] = -limit
+        self.model.actuator_forcerange[:, 1] = limit
+        self.data.ctrl[:] = goal
+        mujoco.mj_step(self.model, self.data, steps)
+        self._check()
+        self._look(steps * self.model.opt.timestep)
+
+    def _look(self, seconds: float) -> None:
+        """Brings what is seen up to date, and has it judged."""
         # mj_step leaves positions of sites and bodies one time step behind the joints.
         mujoco.mj_kinematics(self.model, self.data)
         self.judge.update(Scene(self.tool_position, self.object_position, self.peg), seconds)
@@ -164,6 +204,13 @@ class World:
             self._setpoint += np.clip(goal - self._setpoint, -self._ramp, self._ramp)
             self.data.ctrl[:] = self._setpoint
             mujoco.mj_step(self.model, self.data, self._substeps)
+        self._check()
+
+    def _check(self) -> None:
+        """
+        Raises:
+            SimulationError: the physics became unstable.
+        """
         # MuJoCo resets itself on these warnings and goes on, as if nothing had happened.
         if any(self.data.warning[kind].number for kind in _UNSTABLE):
             raise SimulationError(
@@ -224,8 +271,14 @@ class World:
             return None
         return Peg(self.data.xpos[self._peg].copy(), self.data.xquat[self._peg].copy())
 
-    def render(self, camera: str) -> NDArray[np.uint8]:
+    def render(
+        self, camera: str, lock: contextlib.AbstractContextManager[object] | None = None
+    ) -> NDArray[np.uint8]:
         """The picture of a camera: (height, width, 3) uint8 rgb.
+
+        Args:
+            camera: one of ``scenes.CAMERAS``.
+            lock: held while the state is read, where another thread simulates.
 
         Raises:
             UserError: there is no such camera.
@@ -234,7 +287,8 @@ class World:
             raise UserError(f"camera '{camera}' is unknown, choose from: {', '.join(CAMERAS)}")
         if self._renderer is None:
             self._renderer = mujoco.Renderer(self.model, *self._image_size)
-        self._renderer.update_scene(self.data, camera)
+        with lock or contextlib.nullcontext():
+            self._renderer.update_scene(self.data, camera)
         image: NDArray[np.uint8] = self._renderer.render()
         return image
 

@@ -27,10 +27,10 @@ from sensor_msgs.msg import Image, JointState
 from hilserl_core import node as node_main
 from hilserl_core.diagnostics import Diagnostics, Health
 from hilserl_core.images import to_rgb
-from hilserl_core.messages import stamp_to_ns
 from hilserl_core.parameters import parameter
 from hilserl_core.qos import LATCHED, RELIABLE, SENSOR
 from hilserl_core.ros_parameters import declare
+from hilserl_core.stamps import stamp_to_ns
 from hilserl_core.step import Event
 from hilserl_msgs.msg import Action, Arbitration, LearnerStatus, Reward, RunStatus, ServoState
 from hilserl_teleop.console_access import Access, check_host

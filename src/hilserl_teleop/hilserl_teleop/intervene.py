@@ -15,7 +15,8 @@ from hilserl_core.qos import LATCHED, SENSOR
 from hilserl_core.ros_parameters import declare
 from hilserl_core.step import Event, Outcome, Phase
 from hilserl_msgs.msg import Arbitration, RunStatus
-from hilserl_teleop.keymap import HELP, Command, KeyboardState
+from hilserl_teleop.keyboard import Keyboard, find_keyboards
+from hilserl_teleop.keymap import Command, KeyboardState, help_text
 from hilserl_teleop.operator_device import OperatorDevice
 from hilserl_teleop.terminal import Terminal
 
@@ -34,10 +35,20 @@ class InterveneParameters:
     """Parameters of intervene."""
 
     device: str = parameter("keyboard", "name of this device, one of the mux's devices")
-    action_space: str = parameter("ee_delta", "what actions mean", choices=("ee_delta",))
+    leader: str = parameter(
+        "leader", "device of the leader arm, which a key has take over or release"
+    )
+    action_space: str = parameter(
+        "ee_delta", "what actions mean", choices=("ee_delta", "joint_delta")
+    )
     control_rate: float = parameter(10.0, "actions a second", low=1.0, high=100.0)
     speed: float = parameter(
         0.5, "share of the fastest motion at the start; keys + and - change it", low=0.05, high=1.0
+    )
+    keyboard: str = parameter(
+        "auto",
+        "the keyboard's device in /dev/input, which tells when a key is let go of; auto: look for "
+        "one, unless this is a remote terminal; none: go by the terminal's repeats",
     )
 
 
@@ -90,7 +101,10 @@ class Intervene(Node):
     def __init__(self) -> None:
         super().__init__("intervene")
         self._parameters = declare(self, InterveneParameters)
-        self._keyboard = KeyboardState(self._parameters.speed)
+        p, space = self._parameters, self._parameters.action_space
+        self._keys = Keyboard(find_keyboards(p.keyboard))
+        is_down = self._keys.is_down if self._keys.found else None
+        self._keyboard = KeyboardState(p.speed, space, is_down)
         self._mux: Arbitration | None = None
         self._mux_at = 0.0
         self._status: RunStatus | None = None
@@ -98,13 +112,13 @@ class Intervene(Node):
         self.create_subscription(Arbitration, "arbitration", self._on_arbitration, LATCHED)
         self.create_subscription(RunStatus, "run/status", self._on_status, LATCHED)
         self.create_subscription(JointState, "joint_states", self._on_joint_states, SENSOR)
-        self._device = OperatorDevice(self, self._parameters.device, self._say)
+        self._device = OperatorDevice(self, p.device, self._say, others=[p.leader])
         self._terminal = Terminal()
-        self._terminal.say(HELP)
+        self._terminal.say(help_text(space))
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(0.02, self._on_keys, clock=steady)
         self.create_timer(0.1, self._draw, clock=steady)
-        self.create_timer(1 / self._parameters.control_rate, self._publish_action, clock=steady)
+        self.create_timer(1 / p.control_rate, self._publish_action, clock=steady)
 
     # -- what arrives
 
@@ -129,6 +143,7 @@ class Intervene(Node):
         return self._mine and self._mux is not None and self._mux.state == Arbitration.HUMAN
 
     def _on_keys(self) -> None:
+        self._keys.update()
         data = self._terminal.read()
         if not self._terminal.alive:
             self._abandon("the terminal is gone")
@@ -139,6 +154,10 @@ class Intervene(Node):
     def _obey(self, command: Command) -> None:
         if command == Command.TOGGLE:
             self._device.send(Event.RELEASE if self._mine else Event.TAKEOVER)
+        elif command == Command.LEADER:
+            leader = self._parameters.leader
+            has_it = self._mux is not None and self._mux.device == leader
+            self._device.send(Event.RELEASE if has_it else Event.TAKEOVER, leader)
         elif command in EVENTS:
             self._device.send(EVENTS[command])
         elif command == Command.RESET:
@@ -197,6 +216,7 @@ class Intervene(Node):
     def close(self) -> None:
         """Gives the terminal back once the last words have arrived."""
         self._device.finish()
+        self._keys.close()
         self._terminal.close()
 
 

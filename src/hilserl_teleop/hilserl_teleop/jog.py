@@ -9,8 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-AXES = ("x", "y", "z", "gripper")
-GRIPPER = AXES.index("gripper")
+ARM_AXES = {"ee_delta": 3, "joint_delta": 5}
+"""Numbers of an action but the gripper's, of each action space."""
+GRIPPER = -1
+"""The gripper's axis: the last of any action."""
 SPEEDS = (0.1, 0.25, 0.5, 0.75, 1.0)
 """Shares of the fastest motion that a device steps through."""
 
@@ -20,19 +22,24 @@ class Jog:
 
     Attributes:
         speed: share of the fastest motion that a full wish asks for; the gripper has none.
+
+    Args:
+        speed: at the start.
+        space: the run's action space, one of ``ARM_AXES``.
     """
 
-    def __init__(self, speed: float = 0.5) -> None:
+    def __init__(self, speed: float = 0.5, space: str = "ee_delta") -> None:
         self.speed = speed
-        self._amount = [0.0] * len(AXES)
-        self._until = [-np.inf] * len(AXES)
-        self._owed = [0] * len(AXES)
+        self._dim = ARM_AXES[space] + 1
+        self._amount = [0.0] * self._dim
+        self._until = [-np.inf] * self._dim
+        self._owed = [0] * self._dim
 
     def ask(self, axis: int, amount: float, until: float = -np.inf, ticks: int = 1) -> None:
         """Wants motion.
 
         Args:
-            axis: index into ``AXES``.
+            axis: index into the action; ``GRIPPER`` for the gripper.
             amount: in [-1, 1]: direction, and share of the speed.
             until: s, when the wish ends.
             ticks: actions that it counts for at least.
@@ -49,12 +56,12 @@ class Jog:
         return self._amount[axis] if wanted else 0.0
 
     def values(self, now: float) -> NDArray[np.float32]:
-        """The action of this tick: (4,) x, y, z, gripper in [-1, 1].
+        """The action of this tick: (dim,) in [-1, 1], the gripper's last.
 
         Args:
             now: s, of the clock of ``until``.
         """
-        result = np.array([self.amount(axis, now) for axis in range(len(AXES))], np.float32)
+        result = np.array([self.amount(axis, now) for axis in range(self._dim)], np.float32)
         result[:GRIPPER] *= self.speed
         self._owed = [max(0, owed - 1) for owed in self._owed]
         return result
@@ -69,5 +76,5 @@ class Jog:
 
     def clear(self) -> None:
         """Forgets every wish: none was meant for whoever drives next."""
-        self._until = [-np.inf] * len(AXES)
-        self._owed = [0] * len(AXES)
+        self._until = [-np.inf] * self._dim
+        self._owed = [0] * self._dim

@@ -7,12 +7,16 @@ the arm for one tick, and a key that repeats moves it until the repeats end.
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hilserl_teleop import jog
-from hilserl_teleop.jog import Jog
+from hilserl_teleop.jog import ARM_AXES, Jog
+
+IsDown = Callable[[str], bool]
+"""Whether a key, as a terminal names it, is down."""
 
 # Repeats come at 10 to 40 Hz and bunch up on their way over a network.
 REPEAT_GAP = 0.15
@@ -20,17 +24,30 @@ HOLD = 0.2
 # The mux takes the newest action at its own ticks; of two in a row it takes one for sure.
 GRIPPER_TICKS = 2
 
-HELP = (
-    "space/t take over or release   r release   w/s forward/back  a/d left/right  "
-    "i/k up/down (or arrows, page keys)   o/c gripper open/close   +/- speed   "
+MOVES = {
+    "ee_delta": "w/s forward/back  a/d left/right  i/k up/down (or arrows, page keys)",
+    "joint_delta": (
+        "a/d shoulder pan  w/s shoulder lift  i/k elbow  u/j wrist  h/m wrist roll (or arrows, "
+        "page keys)"
+    ),
+}
+_HELP = (
+    "space/t take over or release   r release   l leader arm takes over or releases   {moves}   "
+    "o/c gripper open/close   +/- speed   "
     "y success  n failure  x discard  R reset   Enter/Esc STOP  g end of stop   q quit"
 )
+
+
+def help_text(space: str = "ee_delta") -> str:
+    """What every key does, in an action space."""
+    return _HELP.format(moves=MOVES[space])
 
 
 class Command(enum.Enum):
     """What a key asks for beyond motion."""
 
     TOGGLE = "toggle"
+    LEADER = "leader arm"
     RELEASE = "release"
     SUCCESS = "success"
     FAILURE = "failure"
@@ -46,6 +63,7 @@ COMMANDS = {
     " ": Command.TOGGLE,
     "t": Command.TOGGLE,
     "r": Command.RELEASE,
+    "l": Command.LEADER,
     "y": Command.SUCCESS,
     "n": Command.FAILURE,
     "x": Command.DISCARD,
@@ -58,7 +76,7 @@ COMMANDS = {
     "\x03": Command.INTERRUPT,
 }
 
-JOG = {
+_TOOL = {
     "d": (0, 1.0),
     "a": (0, -1.0),
     "w": (1, 1.0),
@@ -73,7 +91,30 @@ JOG = {
     "\x1b[6~": (2, -1.0),
 }
 
+# The same key moves the arm about the same way, as far as one joint can.
+_JOINTS = {
+    "d": (0, 1.0),
+    "a": (0, -1.0),
+    "w": (1, -1.0),
+    "s": (1, 1.0),
+    "i": (2, -1.0),
+    "k": (2, 1.0),
+    "u": (3, 1.0),
+    "j": (3, -1.0),
+    "h": (4, 1.0),
+    "m": (4, -1.0),
+    "\x1b[C": (0, 1.0),
+    "\x1b[D": (0, -1.0),
+    "\x1b[A": (1, -1.0),
+    "\x1b[B": (1, 1.0),
+    "\x1b[5~": (2, -1.0),
+    "\x1b[6~": (2, 1.0),
+}
+JOG = {"ee_delta": _TOOL, "joint_delta": _JOINTS}
+"""What moves which number of an action which way, in each action space."""
+
 GRIPPER = {"o": 1.0, "c": -1.0}
+
 
 # What a browser calls the keys that a terminal sends as sequences. Its Enter is left out: it
 # presses what has the focus.
@@ -90,16 +131,16 @@ BROWSER_NAMES = {
 
 def browser_keys() -> dict[str, dict[str, object]]:
     """The same keys by a browser's names: ``jog`` (axis, amount), ``gripper``, ``speed`` (steps)
-    and ``commands``, without those that only a terminal needs.
+    and ``commands``, for the hand's motion, without those that only a terminal needs.
     """
 
     def named(table: dict[str, object]) -> dict[str, object]:
         names = {key: BROWSER_NAMES.get(key, key) for key in table}
         return {names[key]: value for key, value in table.items() if names[key].isprintable()}
 
-    terminal = (Command.QUIT, Command.INTERRUPT)
+    terminal = (Command.LEADER, Command.QUIT, Command.INTERRUPT)
     return {
-        "jog": named({key: list(value) for key, value in JOG.items()}),
+        "jog": named({key: list(value) for key, value in JOG["ee_delta"].items()}),
         "gripper": named(dict(GRIPPER)),
         "speed": {"+": 1, "=": 1, "-": -1, "_": -1},
         "commands": named({k: c.value for k, c in COMMANDS.items() if c not in terminal}),
@@ -141,13 +182,20 @@ class KeyboardState:
 
     Args:
         speed: share of the fastest motion that a jog key asks for.
+        space: the run's action space.
+        is_down: whether a key is down, where a keyboard tells; else None. A key that a terminal
+            told of then moves the arm until it is let go of.
     """
 
-    def __init__(self, speed: float = 0.5) -> None:
-        self._jog = Jog(speed)
+    def __init__(
+        self, speed: float = 0.5, space: str = "ee_delta", is_down: IsDown | None = None
+    ) -> None:
+        self._jog = Jog(speed, space)
+        self._keys, self._is_down = JOG[space], is_down
         self._rest = b""
-        self._pressed = [-np.inf] * 3
-        self._direction = [0.0] * 3
+        self._pressed = [-np.inf] * ARM_AXES[space]
+        self._direction = [0.0] * ARM_AXES[space]
+        self._held = [""] * ARM_AXES[space]
 
     @property
     def speed(self) -> float:
@@ -178,8 +226,9 @@ class KeyboardState:
         return commands
 
     def _move(self, key: str, now: float) -> None:
-        if key in JOG:
-            axis, direction = JOG[key]
+        if key in self._keys:
+            axis, direction = self._keys[key]
+            self._held[axis] = key
             repeats = now - self._pressed[axis] < REPEAT_GAP and direction == self._direction[axis]
             self._pressed[axis], self._direction[axis] = now, direction
             self._jog.ask(axis, direction, now + HOLD if repeats else now)
@@ -191,9 +240,21 @@ class KeyboardState:
             self._jog.slower()
 
     def values(self, now: float) -> NDArray[np.float32]:
-        """The action of this tick: (4,) x, y, z, gripper in [-1, 1]; each tap counts once."""
+        """The action of this tick: (dim,) in [-1, 1], the gripper's last; each tap counts once."""
+        for axis in range(len(self._held)):
+            if self._is_held(axis):
+                self._jog.keep(axis, now)
         return self._jog.values(now)
+
+    def _is_held(self, axis: int) -> bool:
+        """Whether the key that last moved an axis is still down, where a keyboard tells."""
+        if not self._held[axis] or self._is_down is None:
+            return False
+        if not self._is_down(self._held[axis]):
+            self._held[axis] = ""
+        return bool(self._held[axis])
 
     def clear(self) -> None:
         """Forgets motions asked for: they were not meant for whoever drives next."""
         self._jog.clear()
+        self._held = [""] * len(self._held)

@@ -21,10 +21,11 @@ from hilserl_core import node as node_main
 from hilserl_core.deferred import Answer, DeferredService
 from hilserl_core.diagnostics import Diagnostics, Health
 from hilserl_core.errors import UserError
-from hilserl_core.messages import action_to_msg, doubles, stamp_to_ns
+from hilserl_core.messages import action_to_msg, doubles
 from hilserl_core.parameters import parameter
 from hilserl_core.qos import COMMAND, LATCHED, RELIABLE, SENSOR
 from hilserl_core.ros_parameters import declare
+from hilserl_core.stamps import stamp_to_ns
 from hilserl_core.step import Event
 from hilserl_description import koch
 from hilserl_description.action_mapping import ActionMapping

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from builtin_interfaces.msg import Time
@@ -31,13 +31,19 @@ class OperatorDevice:
         node: whose.
         name: of the device, one of the mux's.
         say: shows the operator a sentence.
+        others: names of devices without keys of their own, for which events are sent here.
     """
 
-    def __init__(self, node: Node, name: str, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, node: Node, name: str, say: Callable[[str], None], others: Iterable[str] = ()
+    ) -> None:
         self._node, self._name, self._say = node, name, say
         self.seen: Time = node.get_clock().now().to_msg()
         self._actions = node.create_publisher(Action, f"teleop/{name}/action", RELIABLE)
-        self._events = node.create_publisher(OperatorEvent, f"teleop/{name}/event", RELIABLE)
+        self._events = {
+            device: node.create_publisher(OperatorEvent, f"teleop/{device}/event", RELIABLE)
+            for device in (name, *others)
+        }
         self._reset = node.create_client(Reset, "reset")
         self._release_stop = node.create_client(Trigger, "release_stop")
 
@@ -47,12 +53,19 @@ class OperatorDevice:
         message.header.stamp = self.seen
         self._actions.publish(message)
 
-    def send(self, event: Event) -> None:
-        """Publishes what the operator decided."""
-        message = OperatorEvent(event=int(event), device=self._name)
+    def send(self, event: Event, device: str = "") -> None:
+        """Publishes what the operator decided.
+
+        Args:
+            event: what.
+            device: one of ``others`` that it is an event of; empty: of this device.
+        """
+        device = device or self._name
+        message = OperatorEvent(event=int(event), device=device)
         message.header.stamp = self.seen
-        self._events.publish(message)
-        self._say(f"sent: {event.name.lower()}")
+        self._events[device].publish(message)
+        whose = "" if device == self._name else f" of {device}"
+        self._say(f"sent: {event.name.lower()}{whose}")
 
     def ask_for_reset(self) -> None:
         """The policy node ends the episode first; without one the mux is asked itself."""
@@ -79,4 +92,5 @@ class OperatorDevice:
     def finish(self) -> None:
         """Waits until the last words have arrived."""
         self._actions.wait_for_all_acked(ACKNOWLEDGED)
-        self._events.wait_for_all_acked(ACKNOWLEDGED)
+        for events in self._events.values():
+            events.wait_for_all_acked(ACKNOWLEDGED)

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hilserl_teleop.keymap import COMMANDS, GRIPPER, HELP, JOG, Command, KeyboardState, split
+from hilserl_description import koch
+from hilserl_teleop.keymap import COMMANDS, GRIPPER, JOG, Command, KeyboardState, help_text, split
 
 
 def test_a_tap_moves_for_one_tick():
@@ -84,11 +85,35 @@ def test_commands_keep_their_order():
     ]
 
 
-def test_no_key_means_two_things_and_the_help_names_each():
-    assert not set(COMMANDS) & (set(JOG) | set(GRIPPER))
-    for key in (*COMMANDS, *JOG, *GRIPPER):
+@pytest.mark.parametrize("space", JOG)
+def test_no_key_means_two_things_and_the_help_names_each(space):
+    assert not set(COMMANDS) & (set(JOG[space]) | set(GRIPPER))
+    for key in (*COMMANDS, *JOG[space], *GRIPPER):
         if key.isprintable() and key != " ":
-            assert key in HELP
+            assert key in help_text(space)
+
+
+@pytest.mark.parametrize("space", JOG)
+def test_every_number_of_an_action_can_be_moved_both_ways(space):
+    spec = koch.action_spec(space)
+    moved = {(axis, np.sign(direction)) for axis, direction in JOG[space].values()}
+    assert moved == {(axis, sign) for axis in range(spec.arm_dim) for sign in (-1.0, 1.0)}
+    assert KeyboardState(space=space).values(0.0).shape == (spec.dim,)
+
+
+def test_where_a_keyboard_tells_a_key_moves_the_arm_until_it_is_let_go_of():
+    down = {"w"}
+    keyboard = KeyboardState(1.0, is_down=lambda key: key in down)
+    keyboard.feed(b"w", 0.0)
+    assert [float(keyboard.values(0.1 * i)[1]) for i in range(20)] == [1.0] * 20
+    down.clear()
+    assert not keyboard.values(2.0).any()
+    down.add("w")
+    assert not keyboard.values(2.1).any(), "pressed in another window"
+    keyboard.feed(b"w", 2.2)
+    assert keyboard.values(2.2).any()
+    keyboard.clear()
+    assert not keyboard.values(2.3).any()
 
 
 @given(st.lists(st.binary(max_size=12), max_size=20))

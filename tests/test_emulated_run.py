@@ -1,0 +1,111 @@
+"""The suite on an emulated arm: everything goes through a serial port, in real time."""
+
+from __future__ import annotations
+
+import os
+import pty
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from hilserl_core.step import Outcome, Source
+from runs import ROOT, Run
+
+
+class Person:
+    """Somebody at a terminal of their own that runs ``intervene``."""
+
+    def __init__(self) -> None:
+        self._ours, theirs = pty.openpty()
+        command = [
+            sys.executable,
+            "-m",
+            "hilserl_bringup.cli",
+            "run",
+            "hilserl_teleop",
+            "intervene",
+        ]
+        self.process = subprocess.Popen(
+            command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=ROOT, close_fds=True
+        )
+        os.close(theirs)
+        self._screen = ""
+
+    def look(self) -> str:
+        """The newest line of state."""
+        while select.select([self._ours], [], [], 0.0)[0]:
+            self._screen += os.read(self._ours, 4096).decode(errors="replace")
+        return self._screen[-4000:].rpartition("\r")[2]
+
+    def press(self, keys: str, times: int = 1) -> None:
+        for _ in range(times):
+            os.write(self._ours, keys.encode())
+            time.sleep(0.12)
+            self.look()
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._ours)
+
+
+@pytest.fixture
+def person() -> Iterator[Person]:
+    result = Person()
+    yield result
+    result.close()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
+    runs: list[Run] = []
+
+    def factory(graph: str, **arguments: object) -> Run:
+        runs.append(Run(graph, tmp_path / "run", hardware="emulated", **arguments))
+        return runs[-1]
+
+    yield factory
+    for run in runs:
+        run.stop()
+
+
+def test_the_scripted_person_demonstrates_through_the_port(start: Callable[..., Run]) -> None:
+    run = start("koch_record", demos=1)
+    assert run.wait(120) == 0
+    (episode,) = [e for e in run.episodes() if e.outcome == Outcome.SUCCESS]
+    assert episode.gaps == 0
+    assert episode.count(Source.OFFLINE) >= 0.7 * episode.transitions
+
+
+def test_a_person_takes_over_moves_marks_a_success_and_releases(
+    start: Callable[..., Run], person: Person
+) -> None:
+    run = start("koch_record", demos=2, operator="keyboard")
+
+    def demonstrate(key: str) -> None:
+        run.until(lambda: "record episode" in person.look() and "over" not in person.look(), 60)
+        person.press("t")
+        run.until(lambda: "YOU DRIVE" in person.look(), 20)
+        person.press(key, 8)
+        person.press("c", 4)  # Long enough for ticks to see it before the end.
+        person.press("y")
+
+    demonstrate("w")
+    person.press("r")
+    run.until(lambda: "policy drives" in person.look(), 20)
+    demonstrate("d")
+    assert run.wait(60) == 0
+    forwards, right = [e for e in run.episodes() if e.outcome == Outcome.SUCCESS]
+    for episode, axis in ((forwards, 1), (right, 0)):
+        moved = [step for step in episode.steps if step.source == Source.OFFLINE]
+        assert sum(step.action[axis] > 0 for step in moved) >= 4
+        assert any(step.action[3] < -1 / 3 for step in moved)
+        first, last = (episode.steps[i].observation.state for i in (0, -1))
+        tool = 18 + axis  # After three fields of the six joints.
+        assert last[tool] > first[tool]
+        assert episode.steps[-2].reward == 1.0
