@@ -29,6 +29,10 @@ LINK_LOST = 1 * SECOND
 NOTICE = 3 * SECOND
 
 
+# How much of a countdown a device's pose must have agreed with the arm's, at most, s.
+SETTLE = 0.3
+
+
 class State(enum.IntEnum):
     """Who drives; the numbers are those of hilserl_msgs/Arbitration."""
 
@@ -125,6 +129,7 @@ class Arbitration:
         self._stopped_by = ""
         self._driver: Device | None = None
         self._ready_at = 0
+        self._agreed_since: int | None = None
         self._human_since: int | None = None
         self._awaits_first = False
         self._received: dict[str, _Received] = {}
@@ -210,16 +215,34 @@ class Arbitration:
     def _begin_handover(self) -> None:
         assert self._driver is not None
         self._ready_at = self._clock() + round(self._driver.countdown * SECOND)
+        self._agreed_since = None
         self._human_since = None
 
     def _advance(self) -> None:
-        """Ends a handover whose countdown is over and whose poses agree."""
+        """Ends a handover whose countdown is over and whose poses have agreed for a while."""
         if self._driver is None or self._human_since is not None or self._stopped_by:
             return
         now = self._clock()
-        if now >= self._ready_at and not self._misalignment(self._driver.name):
+        if self._misalignment(self._driver.name):
+            self._agreed_since = None
+            return
+        self._agreed_since = now if self._agreed_since is None else self._agreed_since
+        if now >= self._ready_at and self._rests(now):
             self._human_since = now
             self._awaits_first = True
+
+    def _rests(self, now: int) -> bool:
+        """Whether a device has agreed with the arm for long enough.
+
+        One that is still swinging to where the arm is would go on, once it is limp, and take the
+        arm along.
+        """
+        assert self._driver is not None
+        assert self._agreed_since is not None
+        if self._driver.name not in self._poses:
+            return True
+        wait = round(min(SETTLE, self._driver.countdown) * SECOND)
+        return now - self._agreed_since >= wait
 
     def _misalignment(self, name: str) -> str:
         """Says where a device that has joints of its own disagrees with the arm."""
@@ -333,7 +356,7 @@ class Arbitration:
         if state == State.HANDOVER:
             if self._clock() < self._ready_at:
                 return f"{name} takes over"
-            return self._misalignment(name)
+            return self._misalignment(name) or f"waits until {name} rests"
         received = self._received.get(name)
         if self._silent(name):
             return f"{name} is silent: the arm holds until it moves or releases"

@@ -4,7 +4,7 @@ from teleop_fakes import FakeClock, make_arbitration
 
 from hilserl_core.errors import UserError
 from hilserl_core.step import Source
-from hilserl_teleop.arbitration import Device, State
+from hilserl_teleop.arbitration import SETTLE, Device, State
 
 POLICY_ACTION = (0.5, -0.5, 0.0)
 HUMAN_ACTION = (-1.0, 1.0, 1.0)
@@ -127,6 +127,23 @@ def test_handover_waits_until_leader_and_follower_agree(arbitration, clock):
     arbitration.pose("leader", {"a": float("nan"), "b": 0.0})
     assert arbitration.state == State.HANDOVER
     arbitration.pose("leader", {"a": 0.4, "b": 0.0, "gripper": 0.0})
+    assert arbitration.state == State.HANDOVER
+    assert "waits until leader rests" in arbitration.status().reason
+    assert is_hold(arbitration.decide(POLICY_ACTION))
+    clock.sleep(SETTLE)
+    assert arbitration.state == State.HUMAN
+
+
+def test_a_leader_that_swings_past_the_arm_does_not_take_it_along(arbitration, clock):
+    arbitration.follower({"a": 0.0})
+    arbitration.takeover("leader")
+    for swing in (0.3, -0.8, 0.3, 0.8):
+        arbitration.pose("leader", {"a": swing})
+        assert arbitration.state == State.HANDOVER
+        clock.sleep(2)
+    arbitration.pose("leader", {"a": 0.0})
+    assert arbitration.state == State.HANDOVER
+    clock.sleep(SETTLE)
     assert arbitration.state == State.HUMAN
 
 
