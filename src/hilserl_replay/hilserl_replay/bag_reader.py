@@ -85,6 +85,13 @@ def open_bag(path: Path, reader: str = "") -> BagReader:
     return FileReader(path)
 
 
+def is_bag(path: Path) -> bool:
+    """Whether a path is taken for a bag, whole or not: a file, or a folder with a bag's files."""
+    if not path.is_dir():
+        return path.is_file()
+    return is_finished(path) or any(_known(file) for file in path.iterdir())
+
+
 class FileReader:
     """Reads a bag's files one after the other."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hilserl_replay.mcap_bag import read_messages
+from hilserl_replay.bag_reader import open_bag
 
 
 @dataclass
@@ -55,9 +55,10 @@ class TopicSummary:
 
 @dataclass(frozen=True)
 class BagSummary:
-    """A bag's topics by name."""
+    """A bag's topics by name, and what of it could not be read."""
 
     topics: dict[str, TopicSummary]
+    problems: tuple[str, ...] = ()
 
     @property
     def duration(self) -> float:
@@ -66,13 +67,14 @@ class BagSummary:
         return (max(stamps) - min(stamps)) * 1e-9 if stamps else 0.0
 
 
-def summarise_bag(folder: Path) -> BagSummary:
-    """Reads a bag's stamps.
+def summarise_bag(path: Path) -> BagSummary:
+    """Reads the stamps of a bag, in its folder or one of its files.
 
     Raises:
         UserError: it is not a bag, or is damaged.
     """
     topics: dict[str, TopicSummary] = {}
-    for message in read_messages(folder):
+    bag = open_bag(path)
+    for message in bag.messages():
         topics.setdefault(message.topic, TopicSummary(message.type)).stamps.append(message.stamp)
-    return BagSummary(topics)
+    return BagSummary(topics, tuple(bag.problems))

@@ -15,6 +15,7 @@ from rich.table import Table
 from hilserl_core.errors import UserError
 from hilserl_core.run import write_aside
 from hilserl_core.step import Phase, Source
+from hilserl_replay.bag_reader import is_bag
 from hilserl_replay.bag_summary import BagSummary, summarise_bag
 from hilserl_replay.bags import FOLDERS, STEPS_TOPIC
 from hilserl_replay.contact_sheet import contact_sheet, pick
@@ -80,9 +81,13 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _inspect(path: Path) -> Inspection | BagSummary:
-    if not has_files(path):
+    if not is_bag(path):
         return inspect_run(path)
-    if path.name.isdigit() and any(True for _ in read_messages(path, {STEPS_TOPIC})):
+    if (
+        path.name.isdigit()
+        and has_files(path)
+        and any(True for _ in read_messages(path, {STEPS_TOPIC}))
+    ):
         return inspect_episode(path)
     return summarise_bag(path)
 
@@ -111,6 +116,8 @@ def show(path: str, result: Inspection | BagSummary, console: Console) -> None:
     """Prints what was found."""
     if isinstance(result, BagSummary):
         console.print(_topics(path, result))
+        for problem in result.problems:
+            console.print(f"unreadable: {problem}")
         return
     summary = result.summary
     console.print(_table(path, summary))

@@ -216,4 +216,5 @@ def bag_as_json(bag: BagSummary) -> dict[str, Any]:
             }
             for name, topic in bag.topics.items()
         },
+        "problems": list(bag.problems),
     }

@@ -18,9 +18,10 @@ from hilserl_core.messages import doubles
 from hilserl_core.stamps import ns_to_stamp, stamp_to_ns
 from hilserl_core.step import Episode, Step
 from hilserl_description import koch
+from hilserl_replay.bag_message import BagMessage
+from hilserl_replay.bag_reader import is_bag, open_bag
 from hilserl_replay.bags import STEPS_TOPIC, episode_folders, read_episode, type_name
 from hilserl_replay.layout import Layout, layout
-from hilserl_replay.mcap_bag import BagMessage, has_files, read_messages
 from hilserl_replay.message_definitions import message_definition
 from hilserl_replay.selection import check_run
 
@@ -84,7 +85,7 @@ def folders(path: Path, start: int = 0) -> list[Path]:
     Raises:
         UserError: it is neither, or has no such episode.
     """
-    if has_files(path):
+    if is_bag(path):
         return [path]
     check_run(path)
     found = [folder for folder in episode_folders(path) if int(folder.name) >= start]
@@ -102,7 +103,7 @@ def messages(folder: Path) -> list[Played]:
     Raises:
         UserError: it is not a bag, or is damaged.
     """
-    found = [_recorded(message) for message in read_messages(folder)]
+    found = [_recorded(message) for message in open_bag(folder).messages()]
     topics = {message.topic for message in found}
     steps = [topic for topic in topics if topic.endswith(f"/{STEPS_TOPIC}")]
     for topic in steps:

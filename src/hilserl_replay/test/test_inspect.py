@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_bags import by_mcap, by_rosbags, cut, some_messages
 from made_episodes import make_episode, write_episode
 from PIL import Image
 from rclpy.serialization import serialize_message
@@ -152,6 +153,30 @@ def test_any_bag(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (found["messages"], found["missing"], found["backwards"]) == (17, 4, 1)
     assert found["rate_hz"] == pytest.approx(50)
     assert found["longest_gap_s"] == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("mode", ["none", "file", "message"])
+def test_a_bag_of_another_program_as_folder_or_file(
+    mode: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = by_rosbags(tmp_path / "theirs", some_messages(), "sqlite3", mode)
+    file = next(path for path in bag.iterdir() if ".db3" in path.name)
+    for path in (bag, file):
+        code, text = run_inspect(path, capsys, "--json")
+        assert code == 0
+        assert json.loads(text)["topics"]["/joint_states"]["messages"] == 30
+
+
+def test_a_cut_off_bag_is_read_as_far_as_it_goes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = by_mcap(tmp_path / "cut.mcap", some_messages(200))
+    cut(file, 1000)
+    code, text = run_inspect(file, capsys, "--json")
+    found = json.loads(text)
+    assert code == 0
+    assert "cut.mcap: read up to" in found["problems"][0]
+    assert found["topics"]["/joint_states"]["messages"] > 0
 
 
 def test_a_contact_sheet_shows_frames_and_sources(run_dir: Path, tmp_path: Path) -> None:
