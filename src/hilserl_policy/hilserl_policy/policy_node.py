@@ -41,7 +41,8 @@ from hilserl_policy.actor import EVALUATED, Actor
 from hilserl_policy.parameters import PolicyParameters, sampled_phases
 from hilserl_policy.progress import RunProgress
 from hilserl_policy.punctuality import Punctuality
-from hilserl_policy.schedule import EpisodeSummary, intervention_rate, success_rate
+from hilserl_policy.run_status import run_status
+from hilserl_policy.schedule import EpisodeSummary
 from hilserl_policy.sensors import Sensors
 from hilserl_policy.stall import Stall
 
@@ -373,28 +374,17 @@ class PolicyNode(Node):
         }
         return Health(message, warning=bool(self._message) and self._stopped, values=values)
 
+    def _pace(self) -> float:
+        """Ticks a second of late."""
+        spent = self._tick_times
+        return (len(spent) - 1) / (spent[-1] - spent[0]) if len(spent) > 1 else 0.0
+
     def _publish_status(self, in_episode: bool, message: str = "") -> None:
-        schedule = self._schedule
         self._message = message
-        spent = list(self._tick_times)
-        rate = (len(spent) - 1) / (spent[-1] - spent[0]) if len(spent) > 1 else 0.0
-        status = RunStatus(
-            run=self._progress.directory.path.name,
-            task=self.parameters.task,
-            phase=int(schedule.phase),
-            in_episode=in_episode,
-            episode=self._progress.number(schedule.phase),
-            episodes_in_phase=schedule.in_phase,
-            episodes_of_phase=schedule.planned,
-            steps=schedule.steps,
-            policy_version=self._actor.version,
-            success_rate=float(success_rate(schedule.recent)),
-            intervention_rate=float(intervention_rate(schedule.recent)),
-            steps_per_s=float(rate),
-            time_left=float(schedule.time_left),
-            last_outcome=self._progress.last_outcome,
-            message=message,
-        )
+        status = run_status(self._progress, in_episode, message)
+        status.task = self.parameters.task
+        status.policy_version = self._actor.version
+        status.steps_per_s = self._pace()
         status.header.stamp = ns_to_stamp(max(self._frames.newest, 0))
         self._status.publish(status)
 
