@@ -87,18 +87,22 @@ def test_a_person_takes_over_moves_marks_a_success_and_releases(
 ) -> None:
     run = start("koch_record", demos=2, operator="keyboard")
 
-    def demonstrate(key: str) -> None:
-        run.until(lambda: "record episode" in person.look() and "over" not in person.look(), 60)
+    def demonstrate(key: str, number: int) -> None:
+        def begun() -> bool:  # not the one before, whose last line may still stand there
+            line = person.look()
+            return f"record episode {number}" in line and "over" not in line
+
+        run.until(begun, 60)
         person.press("t")
         run.until(lambda: "YOU DRIVE" in person.look(), 20)
         person.press(key, 8)
         person.press("c", 4)  # Long enough for ticks to see it before the end.
         person.press("y")
 
-    demonstrate("w")
+    demonstrate("w", 0)
     person.press("r")
     run.until(lambda: "policy drives" in person.look(), 20)
-    demonstrate("d")
+    demonstrate("d", 1)
     assert run.wait(60) == 0
     forwards, right = [e for e in run.episodes() if e.outcome == Outcome.SUCCESS]
     for episode, axis in ((forwards, 1), (right, 0)):
