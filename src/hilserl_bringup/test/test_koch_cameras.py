@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,8 +18,8 @@ from hilserl_core.errors import UserError
 REAL = Record(sim=False, front_camera="/dev/video0", wrist_camera="/dev/video2")
 
 
-def nodes(arguments: Record = REAL, **changes: str) -> dict[str, NodeSpec]:
-    given = dataclasses.replace(arguments, **changes)  # type: ignore[arg-type]
+def nodes(arguments: Record = REAL, **changes: Any) -> dict[str, NodeSpec]:
+    given = dataclasses.replace(arguments, **changes)
     return {node.name: node for node in camera_nodes(given, CAMERAS)}
 
 

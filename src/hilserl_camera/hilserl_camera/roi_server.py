@@ -6,10 +6,12 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from numpy.typing import NDArray
 
 from hilserl_camera.stills import Stills
@@ -123,17 +125,17 @@ class RoiServer:
 
 
 @web.middleware
-async def _in_words(request: web.Request, handler: Callable[..., object]) -> web.StreamResponse:
+async def _in_words(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answers a mistake with its words."""
     try:
-        return await handler(request)  # type: ignore[misc]
+        return await handler(request)
     except UserError as error:
         return web.Response(status=400, text=str(error))
 
 
-def _region(numbers: list[object]) -> Region:
+def _region(numbers: list[Any]) -> Region:
     try:
-        return Region.of([int(number) for number in numbers])  # type: ignore[call-overload]
+        return Region.of([int(number) for number in numbers])
     except (TypeError, ValueError):
         raise UserError(f"{numbers} is no region: send x, y, width, height") from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -268,9 +269,9 @@ def test_like_a_run_gives_its_spec_and_refuses_other_shapes(tmp_path: Path) -> N
         (lambda d: next((d / "videos").rglob("*.mp4")).write_bytes(b"0" * 99), "no video, or dam"),
     ],
 )
-def test_damage_is_named(tmp_path: Path, damage: object, words: str) -> None:
+def test_damage_is_named(tmp_path: Path, damage: Callable[[Path], object], words: str) -> None:
     dataset = foreign(tmp_path)
-    damage(dataset)  # type: ignore[operator]
+    damage(dataset)
     with pytest.raises(UserError, match=words):
         import_dataset(dataset, tmp_path / "back", ImportParameters())
     assert not (tmp_path / "back").exists()

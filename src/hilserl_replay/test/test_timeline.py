@@ -40,10 +40,14 @@ def test_every_sample_is_taken_out_once(arrivals: list[int], ticks: list[int]) -
 def test_what_comes_after_its_tick_is_counted_and_changes_nothing() -> None:
     stream: Stream[str] = Stream("s")
     stream.add(100, "a")
-    assert stream.at(200).item == "a"  # type: ignore[union-attr]
+    sample = stream.at(200)
+    assert sample is not None
+    assert sample.item == "a"
     stream.add(150, "too late")
     assert stream.late == 1
-    assert stream.at(200).item == "a"  # type: ignore[union-attr]
+    sample = stream.at(200)
+    assert sample is not None
+    assert sample.item == "a"
 
 
 def test_a_clock_that_was_set_back_is_refused_by_name() -> None:
