@@ -6,9 +6,11 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import rclpy
+from rclpy.duration import Duration
 from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
@@ -18,6 +20,12 @@ from hilserl_core.errors import UserError
 from hilserl_core.parameters import describe
 
 SPIN_SECONDS = 3600.0
+
+LAST_WORDS = 4.0
+"""s that a node's end may wait for others: a message that was lost on the way is sent again
+within 3 s, the heartbeat of a reliable writer."""
+
+_DRAIN_PERIOD = 0.05  # s
 
 
 def finish(node: Node, code: int = 0) -> None:
@@ -31,7 +39,10 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
 
     The node's ``close()``, if it has one, is called while its publishers still work, so
     that its last act can be a safe command; rclpy's own signal handlers would shut the
-    context down before.
+    context down before. What it published reliably is then waited for until it has arrived.
+
+    A node that keeps what others send has a ``drained()`` as well: whether all of them have
+    ended. Until then, or for ``LAST_WORDS`` seconds, it goes on.
     """
     ended = _first_signal()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
@@ -44,6 +55,7 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
             # Without a time limit this executor computes a deadline that overflows, and
             # polls with its queue locked: no timer fires.
             executor.spin_until_future_complete(ended, SPIN_SECONDS)
+        _drain(executor, node)
         return int(getattr(node, "exit_code", 0))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
@@ -53,8 +65,25 @@ def run(make_node: Callable[[], Node], args: Sequence[str] | None = None) -> int
             close = getattr(node, "close", None)
             if close is not None:
                 close()
+            _deliver(node)
             node.destroy_node()
         rclpy.try_shutdown()
+
+
+def _drain(executor: EventsExecutor, node: Node) -> None:
+    """Goes on until nobody is left who could send, if the node wants that."""
+    drained = getattr(node, "drained", None)
+    deadline = time.monotonic() + LAST_WORDS
+    while drained is not None and not drained() and time.monotonic() < deadline:
+        executor.spin_until_future_complete(Future(), _DRAIN_PERIOD)
+
+
+def _deliver(node: Node) -> None:
+    """Waits until the readers that are left have what was published to them reliably."""
+    deadline = time.monotonic() + LAST_WORDS
+    for publisher in node.publishers:
+        left = max(0.0, deadline - time.monotonic())
+        publisher.wait_for_all_acked(Duration(seconds=left))
 
 
 def _first_signal() -> Future[None]:

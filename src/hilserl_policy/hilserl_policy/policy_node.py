@@ -88,7 +88,7 @@ class PolicyNode(Node):
         self._stopped = False
         self._settled_at = float("inf")
         self._message = ""
-        self._done_at = 0.0
+        self._done = False
         self._connect(observation_spec)
 
     # -- start
@@ -225,10 +225,9 @@ class PolicyNode(Node):
     def _housekeeping(self) -> None:
         """Starts what is due, and gives up what has stalled."""
         now = time.monotonic()
-        if self._done_at:
-            if now > self._done_at:
-                node_main.finish(self)
-        elif self._loop is not None:
+        if self._done:
+            return
+        if self._loop is not None:
             late = self._frames.late(int(self.parameters.max_age * 1e9))
             if stalled := self._stall.reason(now, late):
                 self._abort(stalled)
@@ -359,8 +358,8 @@ class PolicyNode(Node):
         if self._actor.data and self.parameters.mode == "train":
             write_aside(self._progress.directory.checkpoints / EVALUATED, self._actor.data)
         self._publish_status(False, "done")
-        # The recorder closes its bag on the last step; give the messages time to arrive.
-        self._done_at = time.monotonic() + 1.0
+        self._done = True
+        node_main.finish(self)
 
     def _health(self) -> Health:
         schedule = self._schedule

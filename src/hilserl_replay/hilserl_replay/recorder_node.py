@@ -11,7 +11,7 @@ from typing import Any
 
 from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64MultiArray
@@ -51,6 +51,8 @@ RAW_TOPICS: dict[str, tuple[type[Any], QoSProfile]] = {
     "run/status": (RunStatus, LATCHED),
     "reset/_service_event": (Reset.Event, RELIABLE),
 }
+
+_RELIABLE = ReliabilityPolicy.RELIABLE
 
 LOW_DISK = 1e9  # bytes; below it the diagnostics warn
 
@@ -158,6 +160,11 @@ class RecorderNode(Node):
             "disk_free_gb": f"{free / 1e9:.1f}",
         }
         return Health(message, warning=bool(free < LOW_DISK or counts.foreign), values=values)
+
+    def drained(self) -> bool:
+        """Whether nobody is left who could send what has to be recorded."""
+        reliable = (s for s in self.subscriptions if s.qos_profile.reliability == _RELIABLE)
+        return not any(self.count_publishers(s.topic_name) for s in reliable)
 
     def close(self) -> None:
         """Finishes the bags under way."""

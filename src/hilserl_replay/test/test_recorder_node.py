@@ -69,28 +69,45 @@ def start(publisher: Publisher, run_dir: Path) -> Iterator[Callable[[], subproce
 def test_a_killed_recorder_loses_no_complete_step(
     publisher: Publisher, run_dir: Path, start: Callable[[], subprocess.Popen[bytes]]
 ) -> None:
-    steps = make_episode(0, 20).steps
+    steps = [step_to_msg(step) for step in make_episode(0, 20).steps]
     folder = episode_folder(run_dir, Phase.TRAIN, 0)
 
     def on_disk() -> int:
         return sum(len(episode.steps) for episode in read_episodes(run_dir))
 
-    def publish(first: int, last: int) -> None:
-        for step in steps[first:last]:
-            publisher.publish(step_to_msg(step))
-
     first = start()
-    publish(0, 8)
+    for step in steps[:8]:
+        publisher.publish(step)
     wait_for(lambda: folder.is_dir() and on_disk() == 8, "8 steps on disk")
     first.send_signal(signal.SIGKILL)
     first.wait()
     assert read_episode(folder).outcome == Outcome.ABORTED
 
     second = start()
-    publish(6, 21)
+    for step in steps[6:]:
+        publisher.publish(step)
     wait_for(lambda: on_disk() == 21, "21 steps on disk")
     second.send_signal(signal.SIGTERM)
     assert second.wait(WAIT) == 0
     episode = read_episode(folder)
     assert episode.outcome == Outcome.SUCCESS
     assert episode.gaps == 0
+
+
+def test_an_interrupted_recorder_takes_what_is_still_sent(
+    publisher: Publisher, run_dir: Path, start: Callable[[], subprocess.Popen[bytes]]
+) -> None:
+    steps = [step_to_msg(step) for step in make_episode(0, 20).steps]
+    recorder = start()
+    for step in steps[:8]:
+        publisher.publish(step)
+    wait_for(lambda: any(read_episodes(run_dir)), "steps on disk")
+    recorder.send_signal(signal.SIGINT)
+    for step in steps[8:]:
+        time.sleep(0.02)
+        publisher.publish(step)
+    publisher.wait_for_all_acked()
+    publisher.destroy()
+    assert recorder.wait(WAIT) == 0
+    (episode,) = read_episodes(run_dir)
+    assert (episode.outcome, episode.gaps, len(episode.steps)) == (Outcome.SUCCESS, 0, 21)
