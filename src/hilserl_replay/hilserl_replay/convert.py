@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from hilserl_core.errors import UserError
 from hilserl_core.options import add_options, given
+from hilserl_core.progress import Meter
 from hilserl_replay.bag_reader import READERS, BagReader, open_bag
 from hilserl_replay.bag_ticks import BagTicks, TickCounts
 from hilserl_replay.contract import Contract, Terms, known_contracts, read_contract
@@ -55,16 +55,13 @@ class Conversion:
         self.seconds += ticks.seconds
 
 
-def convert(
-    bags: Sequence[BagReader], contract: Contract, output: Path, progress: Progress | None = None
-) -> Conversion:
+def convert(bags: Sequence[BagReader], contract: Contract, output: Path) -> Conversion:
     """Converts bags into one run.
 
     Args:
         bags: read one after the other; an episode ends with its bag.
         contract: what their topics are.
         output: the run's folder, which must not exist.
-        progress: is told how far it is.
 
     Raises:
         UserError: a bag does not fit the contract, or gives nothing; nothing is written then.
@@ -84,7 +81,7 @@ def convert(
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool, RunWriter(output, config) as writer:
         maker = EpisodeMaker(contract, output.resolve().name, writer)
         for bag in bags:
-            _convert_bag(bag, BagTicks(bag, contract, pool, sizes), maker, result, progress)
+            _convert_bag(bag, BagTicks(bag, contract, pool, sizes), maker, result)
         result.episodes = maker.counts
         if not sum(maker.counts.outcomes.values()):
             raise UserError(
@@ -97,21 +94,12 @@ def convert(
     return result
 
 
-def _convert_bag(
-    bag: BagReader,
-    ticks: BagTicks,
-    maker: EpisodeMaker,
-    result: Conversion,
-    progress: Progress | None,
-) -> None:
-    task = progress.add_task(bag.path.name, total=1.0) if progress is not None else None
-    for number, tick in enumerate(ticks.read()):
-        maker.take(tick)
-        if progress is not None and task is not None and number % 20 == 0:
-            progress.update(task, completed=bag.progress)
+def _convert_bag(bag: BagReader, ticks: BagTicks, maker: EpisodeMaker, result: Conversion) -> None:
+    with Meter(bag.path.name, 1.0) as meter:
+        for tick in ticks.read():
+            maker.take(tick)
+            meter.update(bag.progress)
     maker.finish(ticks.events_left)
-    if progress is not None and task is not None:
-        progress.update(task, completed=1.0)
     result.add(ticks.counts)
     result.problems += bag.problems
     if not ticks.counts.kept:
@@ -149,16 +137,7 @@ def main(args: Sequence[str] | None = None) -> None:
     try:
         contract = read_contract(arguments.contract, given(arguments, Terms))
         bags = [open_bag(path, arguments.reader) for path in arguments.bag]
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeRemainingColumn(),
-        )
-        console = Console(stderr=True)
-        silent = not console.is_terminal
-        with Progress(*columns, console=console, transient=True, disable=silent) as progress:
-            result = convert(bags, contract, arguments.output, progress)
+        result = convert(bags, contract, arguments.output)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from None

@@ -14,6 +14,7 @@ import numpy as np
 from hilserl_core.errors import UserError
 from hilserl_core.options import add_options, given
 from hilserl_core.parameters import build, parameter
+from hilserl_core.progress import track
 from hilserl_core.step import Episode, Phase, Source
 from hilserl_replay.bag_metadata import is_finished
 from hilserl_replay.bags import FOLDERS, read_episode
@@ -88,7 +89,7 @@ class Episodes:
             UserError: the run has none of them, or one cannot be read.
         """
         discarded, short = 0, []
-        for folder in select_folders(self.run_dir, self.numbers, FOLDERS):
+        for folder in track(select_folders(self.run_dir, self.numbers, FOLDERS), "exporting"):
             if not is_finished(folder) and not has_files(folder):
                 continue
             episode = read_episode(folder)

@@ -12,6 +12,7 @@ from pathlib import Path
 from hilserl_core.errors import UserError
 from hilserl_core.options import add_options, given
 from hilserl_core.parameters import build, parameter
+from hilserl_core.progress import track
 from hilserl_core.run import RunDirectory
 from hilserl_core.step import Episode, Outcome, Phase, Source, Step
 from hilserl_replay.bags import EpisodeWriter, episode_folder, read_episode
@@ -96,7 +97,8 @@ def import_dataset(
     shutil.rmtree(aside, ignore_errors=True)
     writer = _Writer(aside, like)
     try:
-        for episode in dataset.read(assumed, wanted):
+        total = len(dataset.episodes) if wanted is None else len(wanted)
+        for episode in track(dataset.read(assumed, wanted), "importing", total):
             writer.add(root, episode)
         origin = {"arguments": {"task": dataset.task()}, "imported": str(root.resolve())}
         RunDirectory.create_or_resume(aside, {"graph": "import", **origin})

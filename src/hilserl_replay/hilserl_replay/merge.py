@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hilserl_core.errors import UserError
+from hilserl_core.progress import track
 from hilserl_core.run import RunDirectory
 from hilserl_core.step import Episode, Phase, Step
 from hilserl_replay.bag_metadata import is_finished
@@ -100,7 +101,7 @@ class _Merger:
         """Copies a run's episodes; returns how many."""
         left_out, places = 0, {}
         for kind in FOLDERS:
-            for folder in episode_folders(run, kind):
+            for folder in track(episode_folders(run, kind), f"merging {run.name}"):
                 if not is_finished(folder):
                     say(f"{folder}: under way or cut off, left out")
                     continue
