@@ -1,10 +1,11 @@
-"""Trains PushT from keypoints with scripted demonstrations, seed by seed, and keeps the curves.
+"""Trains PushT with scripted demonstrations, seed by seed, and keeps the curves.
 
 Each seed is a run of ``train_offline`` with the settings that suit PushT; what else is given
 goes to it. Every curve in the folder of results is drawn, also those of other methods.
 
     python bench/train_pusht.py --seeds 1 2 3
     python bench/train_pusht.py --seeds 1 --name cloning --algorithm bc
+    python bench/train_pusht.py --seeds 1 --name pixels --env-settings obs_type=pixels_agent_pos
     python bench/train_pusht.py --seeds 1 2 3 --keep
 """
 

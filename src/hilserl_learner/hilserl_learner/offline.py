@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +18,14 @@ from hilserl_core.progress import Meter
 from hilserl_core.run import RunDirectory, write_aside
 from hilserl_core.step import Episode, Observation, Phase, Source
 from hilserl_learner import demonstrations
+from hilserl_learner.encoder_training import EncoderTraining
 from hilserl_learner.learner import Learner
+from hilserl_learner.local_refresher import LocalRefresher
 from hilserl_learner.parameters import LearnerParameters
+from hilserl_learner.representation import RepresentationSettings
+from hilserl_learner.sight import encoder_spec, trained_apart
 from hilserl_learner.trainer import Played, Propose, Result, Trainer, Values
+from hilserl_policy.encoders import make_encoder
 from hilserl_sim.gym_tasks import Demonstrator, make_world
 from hilserl_sim.gym_world import GymWorld
 
@@ -28,6 +34,16 @@ EVALUATIONS = "evaluations"
 _ATTEMPTS = 4  # episodes tried for each demonstration wanted, before it is given up
 _RECENT = 20  # training episodes that a progress line is about
 
+ACTION_SECONDS = 0.1
+"""s that an action counts for, where the learner does something after a time."""
+
+_OFFLINE = {
+    "checkpoint_seconds": 1000.0,
+    # Of an encoder: nobody waits for its first, and each refresh encodes all frames anew.
+    "pretrain_updates": 2000,
+    "refresh_seconds": 1000.0,
+    "refresh_updates": 500,
+}
 _PUSHT = {
     "discount": 0.99,  # a demonstration takes some 70 actions
     "utd_ratio": 1.0,
@@ -77,6 +93,11 @@ class GymScene:
 
     def __init__(self, world: GymWorld, demonstrator: Demonstrator | None) -> None:
         self._world, self._demonstrator = world, demonstrator
+        self._actions = 0
+
+    def clock(self) -> float:
+        """Seconds as actions count them: a run goes the same way however fast the machine is."""
+        return self._actions * ACTION_SECONDS
 
     def begin(self, phase: Phase, number: int, rng: np.random.Generator) -> None:
         self._world.reset(int(rng.integers(2**31)))
@@ -96,6 +117,7 @@ class GymScene:
 
     def apply(self, values: Values) -> Result:
         step = self._world.step(values)
+        self._actions += 1
         return Result(
             step.reward,
             bool(step.success),
@@ -178,24 +200,49 @@ class OfflineRun:
             p.env, settings, bounds(p.ranges), view if p.view == "auto" else None
         )
         spec = self.world.observation_spec
-        if spec.images:
-            raise UserError(
-                f"environment '{p.env}' shows pictures ({spec.images[0].name}): only vectors of "
-                "numbers can be learned from so far; choose another observation by --env-settings"
-            )
         folder = p.run or f"runs/{p.env.rpartition('/')[2]}-seed{p.seed}"
         suited = SUITED.get(p.env, {}) if p.view == "auto" else {}
         self.learner_parameters = build(
-            LearnerParameters, {**suited, **learning, "run": folder, "seed": p.seed}
+            LearnerParameters, {**_OFFLINE, **suited, **learning, "run": folder, "seed": p.seed}
         )
-        self.learner = Learner(self.learner_parameters, spec, self.world.action_spec)
+        scene = GymScene(self.world, self._demonstrator)
+        refresher = self._make_refresher()
+        self.learner = Learner(
+            self.learner_parameters, spec, self.world.action_spec, refresher, scene.clock
+        )
         self._made_in = json.dumps({"env": p.env, "settings": settings, "view": view})
         self._given = self._load() if p.demonstrations else None
         self.folder = self._new_folder(Path(folder))  # last: a mistake leaves none behind
-        scene = GymScene(self.world, self._demonstrator)
-        self.trainer = Trainer(self.learner, scene, spec, p.seed, p.mean)
+        self.trainer = Trainer(self.learner, scene, spec, p.seed, p.mean, refresher)
         self._best = (-1.0, -np.inf)
         self._recent: list[Played] = []
+
+    def _make_refresher(self) -> LocalRefresher | None:
+        """What trains the encoder; None where the policy sees no images, or the critics do.
+
+        Raises:
+            UserError: there is nothing to train it on.
+        """
+        p, world = self.learner_parameters, self.world
+        if not trained_apart(p, world.observation_spec):
+            return None
+        shown = self._demonstrator is not None and self.parameters.demos
+        if not (shown or self.parameters.demonstrations):
+            raise UserError(
+                "an encoder learns from demonstrations first, and there are none: give "
+                "--demonstrations, or choose --encoder end_to_end"
+            )
+        spec = encoder_spec(p, world.observation_spec)
+        assert spec is not None
+        training = EncoderTraining(
+            make_encoder(spec, p.seed),
+            world.observation_spec,
+            world.action_spec,
+            RepresentationSettings(),
+            Path(tempfile.gettempdir()),
+            p.seed,
+        )
+        return LocalRefresher(training)
 
     def _new_folder(self, path: Path) -> RunDirectory:
         if (path / "config.yaml").exists():
@@ -267,6 +314,7 @@ class OfflineRun:
                 kept.append(played.episode)
         if kept:
             self._tell(f"demonstrations: {len(kept)} of {tried} succeeded")
+        if kept and not self.world.observation_spec.images:  # the file holds none
             demonstrations.save(self.folder.path / demonstrations.FILE, kept, self._made_in)
 
     # -- evaluation

@@ -15,6 +15,7 @@ examples:
   train_offline --env gym_pusht/PushT-v0 --seed 1 --total-steps 100000
   train_offline --env Pendulum-v1 --total-steps 20000 --discount 0.99 --hidden 64,64
   train_offline --env gym_pusht/PushT-v0 --algorithm bc --demos 200
+  train_offline --env gym_pusht/PushT-v0 --env-settings obs_type=pixels_agent_pos
 """
 NOT_OFFERED = ("run", "task", "observation", "action_space", "seed", "demonstrations")
 """Of the learner's parameters: those that are the run's, or speak of the arm."""

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from hilserl_core.spec import ObservationSpec
 from hilserl_core.step import Episode, Observation, Outcome, Phase, Source, Step
 from hilserl_learner.learner import CLONED, QUIET, Learner
-from hilserl_policy.networks import PolicyNetwork
-from hilserl_policy.weights import decode
+from hilserl_learner.local_refresher import LocalRefresher
+from hilserl_policy.weights import Policy, decode
 
 Values = NDArray[np.float32]
 Propose = Callable[[Observation], Values]
@@ -103,6 +103,8 @@ class Trainer:
         observation: the run's spec.
         seed: of the episodes and of exploration.
         mean: evaluate the mean action instead of a sampled one.
+        refresher: trains the encoder on the episodes that are learned from, where the learner
+            needs one.
     """
 
     def __init__(
@@ -112,15 +114,16 @@ class Trainer:
         observation: ObservationSpec,
         seed: int,
         mean: bool = False,
+        refresher: LocalRefresher | None = None,
     ) -> None:
-        self.learner, self.scene = learner, scene
+        self.learner, self.scene, self._refresher = learner, scene, refresher
         self.steps = 0  # actions taken while training
         self.ticks = 0  # control ticks that they took
         self.seconds = 0.0  # of wall-clock spent on training, evaluations not included
         self.learning = 0.0  # of these, in the learner
         self.processor_seconds = 0.0  # of processor time for the training
         self._observation, self._seed, self._mean = observation, seed, mean
-        self._network: PolicyNetwork | None = None
+        self._policy: Policy | None = None
         self._learned, self._evaluated = 0, 0  # episodes so far
 
     @property
@@ -170,9 +173,11 @@ class Trainer:
             spec=spec,
         )
         self._take(last)
+        episode = Episode((*steps, last))
+        self._show(episode)
         scores = [result.score for result in results]
         return Played(
-            Episode((*steps, last)),
+            episode,
             end.success,
             sum(result.ticks for result in results),
             sum(scores),
@@ -194,9 +199,8 @@ class Trainer:
         deterministic = self._mean if phase == Phase.EVALUATE else cloning
 
         def propose(observation: Observation) -> Values:
-            assert self._network is not None, "start() comes first"
-            state = self._observation.normalise(observation.state)
-            return self._network.act(state, rng, deterministic)
+            assert self._policy is not None, "start() comes first"
+            return self._policy.act(self._observation, observation, rng, deterministic)[0]
 
         return propose
 
@@ -207,6 +211,11 @@ class Trainer:
         if step.phase == Phase.TRAIN:
             self._learn()
 
+    def _show(self, episode: Episode) -> None:
+        """Lets the encoder learn from an episode, too."""
+        if self._refresher is not None and episode.steps[0].phase != Phase.EVALUATE:
+            self._refresher.add(episode)
+
     def _learn(self) -> None:
         """Does all the work that is due, and takes the newest policy."""
         start = time.perf_counter()
@@ -215,8 +224,8 @@ class Trainer:
         self.learning += time.perf_counter() - start
         policy = self.learner.policy
         assert policy is not None
-        if self._network is None or self._network.version != policy.version:
-            self._network = decode(policy.data, self.learner.experience.spec).network
+        if self._policy is None or self._policy.version != policy.version:
+            self._policy = self._decoded(policy.data)
 
     @contextmanager
     def _timed(self) -> Iterator[None]:
@@ -229,8 +238,10 @@ class Trainer:
         """Hands demonstrations that were recorded before to the learner."""
         for episode in episodes:
             number = self._number(Phase.RECORD)
-            for step in episode.steps:
-                self._take(replace(step, phase=Phase.RECORD, episode=number))
+            steps = [replace(step, phase=Phase.RECORD, episode=number) for step in episode.steps]
+            for step in steps:
+                self._take(step)
+            self._show(Episode(tuple(steps)))
 
     def start(self) -> None:
         """Ends the demonstrations: clones them, and warms the critics up."""
@@ -253,10 +264,13 @@ class Trainer:
         Args:
             policy: encoded weights; None: the newest.
         """
-        newest = self._network
+        newest = self._policy
         if policy is not None:
-            self._network = decode(policy, self.learner.experience.spec).network
+            self._policy = self._decoded(policy)
         try:
             return [self.episode(Phase.EVALUATE) for _ in range(episodes)]
         finally:
-            self._network = newest
+            self._policy = newest
+
+    def _decoded(self, data: bytes) -> Policy:
+        return decode(data, self.learner.experience.spec, known=self._policy)

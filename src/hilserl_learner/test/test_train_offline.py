@@ -17,6 +17,7 @@ from hilserl_core.run import RunDirectory
 from hilserl_core.step import Episode, Observation, Outcome, Phase, Source, Step
 from hilserl_learner import demonstrations
 from hilserl_learner.train_offline import main
+from hilserl_policy.weights import decode, read_metadata
 
 SHORT = [
     *("--total-steps", "30", "--eval-every", "20", "--eval-episodes", "2"),
@@ -66,6 +67,20 @@ def test_a_run_leaves_its_curve_its_policy_and_a_checkpoint(tmp_path, capsys):
     assert "success 100 % of 3 episodes" in last
 
 
+@pytest.mark.parametrize("encoder", ["end_to_end", "learned"])
+def test_pictures_are_learned_from(tmp_path, encoder):
+    pytest.importorskip("gym_pusht", reason="gym-pusht is not installed: pip install gym-pusht")
+    run = tmp_path / "run"
+    words = ["--env", "gym_pusht/PushT-v0", "--env-settings", "obs_type=pixels_agent_pos"]
+    words += ["--encoder", encoder, "--demos", "1", "--pretrain-updates", "2"]
+    once = ("--eval-every", "30", "--eval-episodes", "1", "--final-episodes", "1")
+    main([*words, "--capacity", "1000", "--run", str(run), *SHORT, *once])
+    data = (run / "policy.safetensors").read_bytes()
+    policy = decode(data, read_metadata(data)["spec"])
+    assert policy.encoder is not None
+    assert policy.encoder.spec.cameras == ("pixels",)
+
+
 def test_a_run_is_not_written_over(tmp_path, capsys):
     words = ["--env", "Wait-v0", "--run", str(tmp_path / "run"), *SHORT]
     main(words)
@@ -81,7 +96,7 @@ def test_a_run_is_not_written_over(tmp_path, capsys):
         (["--env", "Nothing-v7"], "Nothing"),
         (["--env", "no_such_package/Thing-v0"], "pip install no_such_package"),
         (["--env", "CartPole-v1"], "Box"),
-        (["--env", "Picture-v0"], "pictures"),
+        (["--env", "Picture-v0", *SHORT], "learns from demonstrations first"),
         (["--env", "Wait-v0", "--demos", "many"], "demos"),
         (["--env", "Wait-v0", "--utd-ratio", "-1"], "utd_ratio"),
         (["--env", "Wait-v0", "--ranges", "observation"], "--ranges"),

@@ -130,14 +130,8 @@ class Actor:
         if policy is None or self._phase == Phase.RECORD:
             return Proposal(np.zeros(self._action.dim, np.float32))
         self._ages.append(self._clock() - self._taken)
-        state, features = self._observation.normalise(observation.state), b""
-        if policy.encoder is not None:
-            frame = policy.encoder.prepare(observation)
-            encoded = policy.encoder.encode(frame[None], state[None])[0]
-            state = np.concatenate((state, encoded.astype(np.float32)))
-            features = encoded.astype("<f2").tobytes()
-        deterministic = self._phase not in self._sampled
-        values = policy.network.act(state, self._rng, deterministic=deterministic)
+        mean = self._phase not in self._sampled
+        values, features = policy.act(self._observation, observation, self._rng, mean)
         return Proposal(values, features, policy.encoder_hash, policy.version)
 
     def _take(self) -> None:

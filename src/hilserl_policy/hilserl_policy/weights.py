@@ -18,6 +18,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from hilserl_core.errors import UserError
+from hilserl_core.spec import ObservationSpec
+from hilserl_core.step import Observation
 from hilserl_policy.encoders import Encoder, EncoderSpec, load_encoder
 from hilserl_policy.networks import Architecture, PolicyNetwork
 
@@ -44,6 +46,35 @@ class Policy:
     @property
     def version(self) -> int:
         return self.network.version
+
+    def act(
+        self,
+        spec: ObservationSpec,
+        observation: Observation,
+        rng: np.random.Generator,
+        deterministic: bool,
+    ) -> tuple[NDArray[np.float32], bytes]:
+        """An action, and the features that it was chosen by.
+
+        Args:
+            spec: of the observation.
+            observation: in physical units, with its images.
+            rng: draws a sample.
+            deterministic: the mean in its place.
+
+        Returns:
+            (dim,) float32 in [-1, 1]; and float16, little-endian, empty without an encoder.
+
+        Raises:
+            UserError: an image does not fit the encoder.
+        """
+        state, features = spec.normalise(observation.state), b""
+        if self.encoder is not None:
+            frame = self.encoder.prepare(observation)
+            encoded = self.encoder.encode(frame[None], state[None])[0]
+            state = np.concatenate((state, encoded.astype(np.float32)))
+            features = encoded.astype("<f2").tobytes()
+        return self.network.act(state, rng, deterministic=deterministic), features
 
 
 def sha256(data: bytes) -> str:

@@ -43,17 +43,23 @@ class GymTask:
     view_parameters: type[Any]
     demonstrator: Callable[[Any], Demonstrator]
 
+    def fits(self, settings: Mapping[str, Any]) -> bool:
+        """Whether settings of ``gymnasium.make`` leave the view what it needs."""
+        return all(settings.get(name, value) == value for name, value in self.settings.items())
 
-def _pusht() -> GymTask:
+
+def _pusht() -> tuple[GymTask, ...]:
     # Imported here, since they need what only this environment's package brings.
     from hilserl_sim.pusht_pusher import PushtDemonstrator
-    from hilserl_sim.pusht_view import BlockFrame, BlockFrameParameters
+    from hilserl_sim.pusht_view import BlockFrame, PixelView, ViewParameters
 
-    settings = {"obs_type": "environment_state_agent_pos"}
-    return GymTask(settings, BlockFrame, BlockFrameParameters, PushtDemonstrator)
+    return tuple(
+        GymTask({"obs_type": view.OBS_TYPE}, view, ViewParameters, PushtDemonstrator)
+        for view in (BlockFrame, PixelView)
+    )
 
 
-_KNOWN = {"gym_pusht/PushT-v0": _pusht}
+_KNOWN: Mapping[str, Callable[[], tuple[GymTask, ...]]] = {"gym_pusht/PushT-v0": _pusht}
 
 
 def make_world(
@@ -72,8 +78,9 @@ def make_world(
     """
     known = _KNOWN.get(name) if view is not None else None
     env = make_environment(name, **settings)  # first, so that a missing package is named
-    task = known() if known is not None else None
-    if task is None or any(settings.get(k, v) != v for k, v in task.settings.items()):
+    tasks = known() if known is not None else ()
+    task = next((each for each in tasks if each.fits(settings)), None)
+    if task is None:
         if view:
             raise UserError(
                 f"environment '{name}' has no view with these settings: leave out {', '.join(view)}"

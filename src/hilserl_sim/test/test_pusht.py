@@ -14,7 +14,7 @@ from hilserl_sim.gym_tasks import make_world
 from hilserl_sim.gym_world import make_environment
 from hilserl_sim.pusht_geometry import CENTRE, GOAL, OUTLINE, Pose, angle_to_goal, distance_to_goal
 from hilserl_sim.pusht_pusher import Physics, Route
-from hilserl_sim.pusht_view import BlockFrame
+from hilserl_sim.pusht_view import BlockFrame, PixelView
 
 NAME, KEYPOINTS = "gym_pusht/PushT-v0", "environment_state_agent_pos"
 places = st.floats(-600, 600)
@@ -36,7 +36,7 @@ def at(view: BlockFrame, agent: tuple[float, float], pose: Pose) -> dict[str, np
     env.block.velocity, env.block.angular_velocity = (0, 0), 0
     env.space.reindex_shapes_for_body(env.block)
     view.agent = view._target = np.array(agent)
-    return view._observe(env.get_obs())
+    return view._observe(env.get_obs(), env._get_info())
 
 
 @given(poses, st.tuples(places, places))
@@ -122,6 +122,21 @@ def test_the_time_limit_is_in_the_environments_ticks(view):
         *_, terminal, ended, info = view.step(np.zeros(2, np.float32))
         steps += info["ticks"]
     assert (steps, terminal) == (300, False)
+
+
+def test_from_pixels_the_same_is_seen_done_and_shown():
+    view = PixelView(make_environment(NAME, obs_type=PixelView.OBS_TYPE))
+    state = at(view, (100.0, 200.0), Pose(256.0, 200.0, 0.3))
+    assert state["pixels"].shape == (96, 96, 3)
+    np.testing.assert_array_equal(state["tool_position"], (100.0, 200.0))
+    assert view.pose == Pose(256.0, 200.0, 0.3)
+    np.testing.assert_allclose(view.to_target(np.array([1.0, -0.5])), (160.0, 170.0))
+    np.testing.assert_allclose(view.to_action(np.array([160.0, 170.0])), (1.0, -0.5), atol=1e-6)
+    before = state["pixels"]
+    state, reward, *_ = view.step(np.array([0.5, 0.0], np.float32))
+    assert state["agent_motion"][0] > 0
+    assert (state["pixels"] != before).any()
+    assert -0.15 <= reward <= 0.0
 
 
 def test_other_observations_are_refused():
