@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +25,8 @@ from hilserl_learner.representation import RepresentationSettings
 from hilserl_learner.sight import encoder_spec, trained_apart
 from hilserl_learner.trainer import Played, Propose, Result, Trainer, Values
 from hilserl_policy.encoders import make_encoder
-from hilserl_sim.gym_tasks import Demonstrator, make_world
+from hilserl_sim.gym_settings import GymSettings
+from hilserl_sim.gym_tasks import Demonstrator
 from hilserl_sim.gym_world import GymWorld
 
 POLICY_FILE = "policy.safetensors"
@@ -56,21 +56,9 @@ SUITED: Mapping[str, Mapping[str, Any]] = {"gym_pusht/PushT-v0": _PUSHT}
 
 
 @dataclass(frozen=True)
-class OfflineParameters:
+class OfflineParameters(GymSettings):
     """What a run of ``train_offline`` does, and for how long."""
 
-    env: str = parameter("", "Gymnasium environment, as gym_pusht/PushT-v0 or MODULE:ID")
-    env_settings: tuple[str, ...] = parameter((), "NAME=VALUE,... of gymnasium.make")
-    ranges: tuple[str, ...] = parameter(
-        (), "KEY=LOW:HIGH,... of observations that their space leaves without bounds"
-    )
-    view: str = parameter(
-        "auto",
-        "auto: a known environment as a policy learns well from it (PushT from the block's "
-        "frame, in relative targets); plain: every environment as it is",
-        choices=("auto", "plain"),
-    )
-    view_settings: tuple[str, ...] = parameter((), "NAME=VALUE,... of that view")
     run: str = parameter("", "folder of the run; empty: runs/ENV-seedSEED")
     seed: int = parameter(1, "seed of episodes, networks and sampling", low=0, high=2**31 - 1)
     total_steps: int = parameter(100_000, "actions of training", low=0, high=10**9)
@@ -128,37 +116,6 @@ class GymScene:
         )
 
 
-def pairs(words: Sequence[str], option: str) -> dict[str, str]:
-    """``NAME=VALUE`` words as a dictionary."""
-    result = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not (name and equals and value):
-            raise UserError(f"--{option} '{word}': give NAME=VALUE")
-        result[name] = value
-    return result
-
-
-def plain(text: str) -> Any:
-    """A value as JSON has it, or else the text."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
-
-
-def bounds(words: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """``KEY=LOW:HIGH`` words as numbers."""
-    result = {}
-    for key, text in pairs(words, "ranges").items():
-        low, _, high = text.partition(":")
-        try:
-            result[key] = (float(low), float(high))
-        except ValueError:
-            raise UserError(f"--ranges '{key}={text}': give KEY=LOW:HIGH, two numbers") from None
-    return result
-
-
 def summarise(episodes: Sequence[Played]) -> dict[str, float]:
     """The figures of some episodes."""
     return {
@@ -192,13 +149,7 @@ class OfflineRun:
     ) -> None:
         p = self.parameters = parameters
         self._tell = tell
-        if not p.env:
-            raise UserError("--env is missing: name an environment, as --env gym_pusht/PushT-v0")
-        settings = {k: plain(v) for k, v in pairs(p.env_settings, "env-settings").items()}
-        view = pairs(p.view_settings, "view-settings")
-        self.world, self._demonstrator = make_world(
-            p.env, settings, bounds(p.ranges), view if p.view == "auto" else None
-        )
+        self.world, self._demonstrator = p.make()
         spec = self.world.observation_spec
         folder = p.run or f"runs/{p.env.rpartition('/')[2]}-seed{p.seed}"
         suited = SUITED.get(p.env, {}) if p.view == "auto" else {}
@@ -210,7 +161,7 @@ class OfflineRun:
         self.learner = Learner(
             self.learner_parameters, spec, self.world.action_spec, refresher, scene.clock
         )
-        self._made_in = json.dumps({"env": p.env, "settings": settings, "view": view})
+        self._made_in = p.described
         self._given = self._load() if p.demonstrations else None
         self.folder = self._new_folder(Path(folder))  # last: a mistake leaves none behind
         self.trainer = Trainer(self.learner, scene, spec, p.seed, p.mean, refresher)
