@@ -30,7 +30,8 @@ from hilserl_core.messages import action_to_msg, doubles
 from hilserl_core.qos import COMMAND, LATCHED, RELIABLE, SENSOR
 from hilserl_core.stamps import ns_to_stamp
 from hilserl_core.step import Source
-from hilserl_description import koch
+from hilserl_description.arm_model import JOINT_NAMES
+from hilserl_description.koch import KOCH
 from hilserl_msgs.msg import Action, Arbitration, ServoState
 from hilserl_msgs.srv import Reset
 
@@ -65,7 +66,7 @@ class Robot:
         self.wishes: list[tuple[float, float]] = []
         self.commands: list[tuple[float, float]] = []
         self.arbitration = Arbitration()
-        self.command = koch.HOME.copy()
+        self.command = KOCH.home.copy()
         self._last = self.command
         random = np.random.default_rng(0)
         self._frames = [random.integers(0, 255, (128, 128, 3), np.uint8) for _ in range(30)]
@@ -95,7 +96,7 @@ class Robot:
 
     def _measure(self) -> None:
         stamp = ns_to_stamp(time.time_ns())
-        names = list(koch.JOINT_NAMES)
+        names = list(JOINT_NAMES)
         shaken = doubles(self.command + 0.002 * np.sin(time.time() * np.arange(1, 7)))
         joints = JointState(name=names, position=shaken)
         servos = ServoState(name=names, position=shaken, current=doubles(np.zeros(6)))
@@ -128,7 +129,7 @@ class Robot:
         self.commands.append((time.time(), moved))
 
     def _on_reset(self, _request: Reset.Request, response: Reset.Response) -> Reset.Response:
-        response.success, response.command = True, doubles(koch.HOME)
+        response.success, response.command = True, doubles(KOCH.home)
         response.stamp = ns_to_stamp(time.time_ns())
         return response
 

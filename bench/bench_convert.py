@@ -26,7 +26,8 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image, JointState
 
 from hilserl_core.stamps import ns_to_stamp
-from hilserl_description import koch
+from hilserl_description.arm_model import JOINT_NAMES
+from hilserl_description.koch import KOCH
 from hilserl_msgs.msg import ServoState
 from hilserl_replay.message_definitions import message_definition
 
@@ -52,12 +53,12 @@ def _messages(seconds: float) -> Iterator[tuple[str, int, Any]]:
     for i in range(round(seconds * 300)):
         stamp = START + i * 10_000_000 // 3
         if i % 3 == 0:
-            pose = koch.HOME + 0.1 * np.sin(i / 300 + np.arange(6))
+            pose = KOCH.home + 0.1 * np.sin(i / 300 + np.arange(6))
             for topic in ("joint_states", "leader/joint_states"):
-                message = JointState(name=list(koch.JOINT_NAMES), position=pose.tolist())
+                message = JointState(name=list(JOINT_NAMES), position=pose.tolist())
                 message.velocity = [0.0] * 6
                 yield topic, stamp, message
-            yield "servo_states", stamp, ServoState(name=list(koch.JOINT_NAMES), current=[0.1] * 6)
+            yield "servo_states", stamp, ServoState(name=list(JOINT_NAMES), current=[0.1] * 6)
         if i % 10 == 0:
             for k, camera in enumerate(CAMERAS):
                 message = Image(height=HEIGHT, width=WIDTH, encoding="bgr8", step=3 * WIDTH)

@@ -17,13 +17,13 @@ import numpy as np
 import torch
 
 from hilserl_core.step import Observation
-from hilserl_description import koch
+from hilserl_description.koch import KOCH
 from hilserl_learner.parameters import LearnerParameters
 from hilserl_learner.sight import encoder_spec
 from hilserl_policy.encoders import make_encoder
 from reference import ResNet10
 
-OBSERVATION = koch.observation_spec("cameras")
+OBSERVATION = KOCH.observation_spec("cameras")
 BATCH = 256  # frames of a refresh
 REFERENCE_BATCH = 32  # the same for ResNet-10, whose maps are large
 SECONDS = 4.0  # of each figure, and at least one repeat

@@ -24,7 +24,8 @@ from typing import Any
 import torch
 
 from bench_update import compare, filled_buffer, full_update, networks, products_of
-from hilserl_description import koch
+from hilserl_description.arm_model import action_spec
+from hilserl_description.koch import KOCH
 from hilserl_learner import process
 from hilserl_learner.parameters import LearnerParameters
 from hilserl_learner.sight import encoder_spec
@@ -40,7 +41,7 @@ OURS, REFERENCE = "ours", "reference"
 REPEATS = {OURS: 300, REFERENCE: 5}
 LIMIT = {OURS: 20.0, REFERENCE: 45.0}  # s, of the repeats of one process
 SUBPROCESS_LIMIT = 300.0  # s
-OBSERVATION, ACTION = koch.observation_spec("cameras"), koch.action_spec()
+OBSERVATION, ACTION = KOCH.observation_spec("cameras"), action_spec()
 
 
 def features() -> int:

@@ -16,12 +16,13 @@ import torch
 from numpy.typing import NDArray
 
 from hilserl_core.step import Source
-from hilserl_description import koch
+from hilserl_description.arm_model import action_spec
+from hilserl_description.koch import KOCH
 from hilserl_learner.parameters import LearnerParameters
 from hilserl_learner.sight import encoder_spec
 from hilserl_replay.buffer import Batch, ReplayBuffer
 
-OBSERVATION, ACTION = koch.observation_spec("cameras"), koch.action_spec()
+OBSERVATION, ACTION = KOCH.observation_spec("cameras"), action_spec()
 EPISODE = 100  # steps
 HELD = 20_000  # steps that batches are drawn from
 MILLION = 1_000_000

@@ -24,7 +24,8 @@ from hilserl_core.messages import action_to_msg, doubles
 from hilserl_core.qos import COMMAND, RELIABLE
 from hilserl_core.stamps import ns_to_stamp
 from hilserl_core.step import Event, Source
-from hilserl_description import koch
+from hilserl_description.arm_model import MAX_JOINT_STEP
+from hilserl_description.koch import KOCH
 from hilserl_msgs.msg import Action, OperatorEvent
 from hilserl_msgs.srv import Reset
 
@@ -61,14 +62,14 @@ class Bench:
         self.client = node.create_client(Reset, "reset")
 
     def _robot_reset(self, _request: Reset.Request, response: Reset.Response) -> Reset.Response:
-        response.success, response.command = True, doubles(koch.HOME)
+        response.success, response.command = True, doubles(KOCH.home)
         response.stamp = ns_to_stamp(self.stamp)
         return response
 
     def _on_command(self, message: Float64MultiArray) -> None:
         command = np.array(message.data)
         if command.shape == self.command.shape:
-            step = np.abs(command - self.command) / koch.MAX_JOINT_STEP
+            step = np.abs(command - self.command) / MAX_JOINT_STEP
             self.largest = max(self.largest, float(step.max()))
         self.arrived, self.command = time.perf_counter(), command
 

@@ -30,7 +30,7 @@ from torch import nn
 
 from hilserl_core.parameters import build
 from hilserl_core.step import Episode, Observation, Outcome, Phase, Source, Step
-from hilserl_description import koch
+from hilserl_description.koch import KOCH
 from hilserl_learner import process
 from hilserl_learner.encoder_training import EncoderTraining
 from hilserl_learner.learner import Learner
@@ -40,7 +40,7 @@ from hilserl_learner.sight import encoder_spec
 from hilserl_policy.encoders import Encoder, make_encoder
 from train_state import ACTION, KochScene
 
-OBSERVATION = koch.observation_spec("cameras")
+OBSERVATION = KOCH.observation_spec("cameras")
 DEMONSTRATIONS, FURTHER, TOLD, ASKED = 20, 60, 400, 150  # episodes
 _MOMENTS = 2  # of each episode that the probe is told of, or asked about
 _LATEST = 40  # ticks; by then most have reached the cube, and not lifted it

@@ -19,9 +19,10 @@ from hilserl_core.assembly import Measurements, ObservationAssembler
 from hilserl_core.parameters import build, parse
 from hilserl_core.spec import ObservationSpec
 from hilserl_core.step import Event, Observation, Phase, Source
-from hilserl_description import koch
 from hilserl_description.action_mapping import ActionMapping
+from hilserl_description.arm_model import GRIPPER, action_spec
 from hilserl_description.kinematics import ForwardKinematics
+from hilserl_description.koch import KOCH
 from hilserl_description.scenes import TASKS
 from hilserl_learner import process
 from hilserl_learner.learner import Learner
@@ -33,7 +34,7 @@ from hilserl_sim.operator import Habits, ScriptedOperator
 from hilserl_sim.world import World
 
 TICKS = 100
-OBSERVATION, ACTION = koch.observation_spec("state"), koch.action_spec()
+OBSERVATION, ACTION = KOCH.observation_spec("state"), action_spec()
 
 
 class KochScene:
@@ -88,7 +89,7 @@ class KochScene:
             world.joint_position,
             world.tool_position,
             mapping.target,
-            mapping.last[koch.GRIPPER],
+            mapping.last[GRIPPER],
             world.object_position,
             world.peg,
         )

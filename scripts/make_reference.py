@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hilserl_bringup.arm_graphs import GRAPHS
 from hilserl_bringup.declared import parameter_class
-from hilserl_bringup.koch import GRAPHS
 from hilserl_core.parameters import describe, types
 from hilserl_replay.curves import TAGS
 

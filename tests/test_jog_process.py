@@ -12,7 +12,8 @@ from sensor_msgs.msg import JointState, Joy
 
 from hilserl_core.messages import doubles
 from hilserl_core.qos import SENSOR
-from hilserl_description import koch
+from hilserl_description.arm_model import GRIPPER, JOINT_NAMES
+from hilserl_description.koch import KOCH
 from hilserl_msgs.msg import Arbitration
 from hilserl_teleop.spacenav_node import FULL_SCALE
 from table import Table
@@ -35,7 +36,7 @@ class Cap(Table):
         self.start("jog", ["-m", "hilserl_teleop.jog_node"])
 
     def _publish(self) -> None:
-        joints = JointState(name=list(koch.JOINT_NAMES), position=doubles(koch.HOME))
+        joints = JointState(name=list(JOINT_NAMES), position=doubles(KOCH.home))
         self.joint_states.publish(joints)
         if self.twist is not None:
             twist = Twist()
@@ -58,7 +59,7 @@ def test_motion_drives_without_a_countdown_rest_releases_and_a_dead_link_holds(c
     begun = cap.commands[-1]
     cap.until(lambda: np.abs(cap.commands[-1] - begun).max() > 0.05, 5.0)
     cap.joys.publish(Joy(buttons=[1, 0]))
-    cap.until(lambda: cap.commands[-1][koch.GRIPPER] == koch.GRIPPER_CLOSED, 5.0)
+    cap.until(lambda: cap.commands[-1][GRIPPER] == KOCH.gripper_closed, 5.0)
     cap.twist = 0.0
     cap.until(lambda: cap.arbitration.state == Arbitration.POLICY, 5.0)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hilserl_core.step import Event, Source
-from hilserl_description import koch
+from hilserl_description.arm_model import MAX_JOINT_STEP
 from hilserl_description.kinematics import ForwardKinematics
 from hilserl_msgs.msg import Arbitration
 from hilserl_msgs.srv import Reset
@@ -17,7 +17,7 @@ from table import Table
 
 POLICY = str(Path(__file__).parent / "walking_policy.py")
 COUNTDOWN = 0.5
-ONE_STEP = koch.MAX_JOINT_STEP + 1e-9
+ONE_STEP = MAX_JOINT_STEP + 1e-9
 
 
 @pytest.fixture

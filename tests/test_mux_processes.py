@@ -24,7 +24,7 @@ from hilserl_core.messages import action_to_msg, doubles
 from hilserl_core.qos import COMMAND, LATCHED, RELIABLE
 from hilserl_core.stamps import ns_to_stamp
 from hilserl_core.step import Event, Source
-from hilserl_description import koch
+from hilserl_description.koch import KOCH
 from hilserl_msgs.msg import Action, Arbitration, OperatorEvent
 from hilserl_msgs.srv import Reset
 
@@ -87,7 +87,7 @@ class Stage:
         response.success = self.robot_answers
         response.message = "" if self.robot_answers else "the arm is unplugged"
         response.stamp = ns_to_stamp(self.stamp)
-        response.command = doubles(koch.HOME)
+        response.command = doubles(KOCH.home)
         return response
 
     def _on_arbitration(self, message: Arbitration) -> None:
@@ -175,13 +175,13 @@ def test_reset_says_what_is_wrong_and_is_forwarded_when_it_can_be(stage: Stage) 
     answer = stage.reset()
     assert answer.success
     assert stage.resets == before + 1
-    np.testing.assert_allclose(answer.command, koch.HOME)
+    np.testing.assert_allclose(answer.command, KOCH.home)
     stage.robot_answers = False
     assert stage.reset().message == "the arm is unplugged"
     first = stage.tick()
     assert first.source == Source.POLICY
     assert first.policy_version == 3
-    assert np.abs(np.array(first.command) - koch.HOME).max() < 0.3
+    assert np.abs(np.array(first.command) - KOCH.home).max() < 0.3
 
 
 def test_a_takeover_holds_counts_down_and_then_drives(stage: Stage) -> None:

@@ -14,12 +14,13 @@ from std_msgs.msg import Float64MultiArray
 from hilserl_core.messages import action_to_msg, doubles, step_from_msg
 from hilserl_core.qos import COMMAND, RELIABLE, SENSOR, STEPS
 from hilserl_core.step import Event, Outcome, Source
-from hilserl_description import koch
+from hilserl_description.arm_model import GRIPPER, JOINT_NAMES
+from hilserl_description.koch import KOCH
 from hilserl_msgs.msg import Action, Observation, Reward, Step
 from table import COMMANDS, Table
 
 # As joint_state_broadcaster orders them: not as the arm does.
-NAMES = sorted(koch.JOINT_NAMES)
+NAMES = sorted(JOINT_NAMES)
 LAG = 0.3
 
 
@@ -28,7 +29,7 @@ class StandIn(Table):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.position = dict.fromkeys(koch.JOINT_NAMES, 0.0)
+        self.position = dict.fromkeys(JOINT_NAMES, 0.0)
         self.position["gripper"] = -0.5
         self.command = dict(self.position)
         self.steps: list[Step] = []
@@ -51,7 +52,7 @@ class StandIn(Table):
         )  # fmt: skip
 
     def _on_target(self, message: Float64MultiArray) -> None:
-        self.command = dict(zip(koch.JOINT_NAMES, message.data, strict=True))
+        self.command = dict(zip(JOINT_NAMES, message.data, strict=True))
 
     def _on_timer(self) -> None:
         before = dict(self.position)
@@ -85,8 +86,8 @@ def arm(tmp_path: Path) -> Iterator[StandIn]:
 
 def test_a_demonstration_on_an_arm_under_ros2_control(arm: StandIn) -> None:
     arm.until(lambda: arm.actions)  # The arm is home, and the policy's ticks are answered.
-    home = [arm.position[name] for name in koch.JOINT_NAMES]
-    assert home == pytest.approx(koch.HOME, abs=0.13)
+    home = [arm.position[name] for name in JOINT_NAMES]
+    assert home == pytest.approx(KOCH.home, abs=0.13)
     arm.motion = (0.5, 0.0, 0.0, -1.0)
     arm.send("keyboard", Event.TAKEOVER)
     arm.until(lambda: arm.is_driven_by("keyboard"), 20.0)
@@ -99,4 +100,4 @@ def test_a_demonstration_on_an_arm_under_ros2_control(arm: StandIn) -> None:
     assert len(moved) >= 5
     positions = np.array([step.observation.state[:6] for step in steps])
     assert positions[-1, 0] - positions[0, 0] > 0.05, "the order of the joints is the arm's"
-    assert positions[-1, koch.GRIPPER] == pytest.approx(koch.GRIPPER_CLOSED, abs=0.1)
+    assert positions[-1, GRIPPER] == pytest.approx(KOCH.gripper_closed, abs=0.1)

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from hilserl_bringup.arm_graphs import TASKS
 from hilserl_bringup.graph import RUNS, Graph
-from hilserl_bringup.koch import TASKS
 from hilserl_bringup.programs import packages, programs_of
 from hilserl_core.errors import UserError
 from hilserl_core.parameters import types

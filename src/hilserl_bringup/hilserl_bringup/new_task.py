@@ -11,10 +11,10 @@ from typing import Any
 
 import yaml
 
+from hilserl_bringup.arm_graphs import GRAPHS, TASKS, Common
 from hilserl_bringup.configuration import ARGUMENTS, PARAMETERS
 from hilserl_bringup.declared import parameter_class
 from hilserl_bringup.graph import make_plan
-from hilserl_bringup.koch import GRAPHS, TASKS, Common
 from hilserl_core.errors import UserError
 from hilserl_core.parameters import describe
 from hilserl_core.run import write_aside

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from hilserl_bringup.arm_graphs import GRAPHS
 from hilserl_bringup.graph import make_plan
-from hilserl_bringup.koch import GRAPHS
 
 NOTE = """#!/bin/sh
 name=$(basename "$0")

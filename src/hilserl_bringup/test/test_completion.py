@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hilserl_bringup import completion
-from hilserl_bringup.koch import GRAPHS, TASKS
+from hilserl_bringup.arm_graphs import GRAPHS, TASKS
 from hilserl_core.errors import UserError
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from hilserl_bringup.arm_graphs import ENCODERS, GRAPHS, TASKS
+from hilserl_bringup.arm_reward import JUDGES
 from hilserl_bringup.declared import parameter_class
 from hilserl_bringup.graph import make_plan
-from hilserl_bringup.koch import ENCODERS, GRAPHS, TASKS
-from hilserl_bringup.koch_reward import JUDGES
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core import parameters
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from hilserl_bringup import configuration
+from hilserl_bringup.arm_graphs import GRAPHS
 from hilserl_bringup.graph import (
     Plan,
     find_graph,
@@ -16,7 +17,6 @@ from hilserl_bringup.graph import (
     named_run,
     parse_arguments,
 )
-from hilserl_bringup.koch import GRAPHS
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_bringup.runner import node_arguments
 from hilserl_core import parameter_file

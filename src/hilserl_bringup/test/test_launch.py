@@ -17,8 +17,8 @@ pytest.importorskip(
 
 from launch.actions import DeclareLaunchArgument
 
+from hilserl_bringup.arm_graphs import GRAPHS
 from hilserl_bringup.graph import make_plan
-from hilserl_bringup.koch import GRAPHS
 
 LAUNCH = Path(__file__).parents[1] / "launch"
 START = (
@@ -89,7 +89,7 @@ def test_rviz_starts_where_it_is_installed(stage: Any) -> None:
     assert "robot_state_publisher is left out: package robot_state_publisher is not" in output
     assert "rviz2 is left out" not in output
     (start,) = stage.starts("rviz2")
-    assert Path(after(start, "-d")[0]).name == "koch.rviz"
+    assert Path(after(start, "-d")[0]).name == "arm.rviz"
     assert stage.starts("report") == [["runs/mine"]]
 
 

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from hilserl_bringup import cli, new_task
+from hilserl_bringup.arm_graphs import GRAPHS
 from hilserl_bringup.declared import parameter_class
 from hilserl_bringup.graph import make_plan
-from hilserl_bringup.koch import GRAPHS
 from hilserl_core import parameters
 from hilserl_core.errors import UserError
 

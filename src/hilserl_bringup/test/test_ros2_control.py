@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 import hilserl_description
-from hilserl_bringup import koch_ros2_control
+from hilserl_bringup import arm_ros2_control
+from hilserl_bringup.arm_graphs import GRAPHS
 from hilserl_bringup.graph import make_plan
-from hilserl_bringup.koch import GRAPHS
 from hilserl_core.errors import UserError
 from hilserl_drivers.arms import ARMS
 from hilserl_drivers.emulator.arm import EmulatedArm
@@ -38,7 +38,7 @@ def expanded(tmp_path: Path, request: pytest.FixtureRequest) -> ElementTree.Elem
         joints = "".join(f'<joint name="{joint}" type="revolute"/>' for joint in arm.arm.joints)
         description = tmp_path / "so101.urdf"
         description.write_text(f'<robot name="so101">{joints}</robot>')
-    text = koch_ros2_control.expand(name, description, calibration, PORT)
+    text = arm_ros2_control.expand(name, description, calibration, PORT)
     request.node.calibration = arm.calibration
     return ElementTree.fromstring(text)
 
@@ -110,12 +110,12 @@ def test_the_so101s_offsets_are_the_calibrations(
 
 
 def test_controllers_serve_the_drivers_topics_within_limits() -> None:
-    text = (koch_ros2_control.folder() / "controllers.yaml").read_text()
+    text = (arm_ros2_control.folder() / "controllers.yaml").read_text()
     sections = {name: section["ros__parameters"] for name, section in yaml.safe_load(text).items()}
     manager = sections["controller_manager"]
     assert manager["enforce_command_limits"] is True
     assert manager["update_rate"] >= 100
-    for name in koch_ros2_control.CONTROLLERS:
+    for name in arm_ros2_control.CONTROLLERS:
         assert name in sections
         assert manager[name]["type"].count("/") == 1
     forward = sections["forward_position_controller"]
@@ -125,7 +125,7 @@ def test_controllers_serve_the_drivers_topics_within_limits() -> None:
 
 
 def test_without_ros2_control_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(koch_ros2_control, "PACKAGES", ("controller_manager_of_nowhere",))
+    monkeypatch.setattr(arm_ros2_control, "PACKAGES", ("controller_manager_of_nowhere",))
     words = ["sim:=false", "port:=/dev/koch", "observation:=cameras", "control:=ros2_control"]
     words += ["reward:=operator", "front_camera:=/dev/video0", "wrist_camera:=/dev/video2"]
     with pytest.raises(UserError, match=r"sudo apt install ros-jazzy-controller-manager-of-no"):
@@ -138,7 +138,7 @@ def test_without_ros2_control_it_says_what_to_install(monkeypatch: pytest.Monkey
 def test_with_it_its_nodes_take_the_drivers_place(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(koch_ros2_control, "PACKAGES", ())
+    monkeypatch.setattr(arm_ros2_control, "PACKAGES", ())
     calibration = tmp_path / "koch.yaml"
     EmulatedArm(ARMS["koch_follower"], lambda: 0.0).calibration.save(calibration)
     words = ["sim:=false", f"port:={PORT}", "observation:=cameras", "control:=ros2_control"]
@@ -152,4 +152,4 @@ def test_with_it_its_nodes_take_the_drivers_place(
     assert PORT in description
     assert nodes["controller_manager"].parameters["enforce_command_limits"] is True
     arguments = nodes["controller_spawner"].arguments
-    assert arguments[:2] == koch_ros2_control.CONTROLLERS
+    assert arguments[:2] == arm_ros2_control.CONTROLLERS

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from hilserl_bringup.arm_graphs import GRAPHS
 from hilserl_bringup.graph import make_plan
-from hilserl_bringup.koch import GRAPHS
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_bringup.runner import run_plan
 from hilserl_bringup.status import Status
@@ -120,7 +120,7 @@ def test_closing_rviz_leaves_the_run_as_it_is(stage: Any) -> None:
     assert "[hilserl] rviz2 ended with code 3; the run goes on without it" in result.stdout
     (start,) = stage.starts("rviz2")
     assert start[0] == "-d"
-    assert Path(start[1]).name == "koch.rviz"
+    assert Path(start[1]).name == "arm.rviz"
 
 
 def test_a_run_is_resumed_looking_at_it_in_another_way(stage: Any) -> None:

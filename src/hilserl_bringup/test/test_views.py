@@ -34,7 +34,7 @@ def values(content: Any, key: str) -> Iterator[Any]:
 
 
 def test_rviz_shows_the_arm_the_markers_and_both_cameras() -> None:
-    content = yaml.safe_load((configuration.share("rviz") / "koch.rviz").read_text())
+    content = yaml.safe_load((configuration.share("rviz") / "arm.rviz").read_text())
     topics = {topic["Value"] for topic in values(content, "Topic")}
     topics |= {topic["Value"] for topic in values(content, "Description Topic")}
     assert topics == TOPICS - {"/steps", "/arbitration"}
@@ -42,7 +42,7 @@ def test_rviz_shows_the_arm_the_markers_and_both_cameras() -> None:
 
 
 def test_foxgloves_layout_shows_our_topics_in_panels_that_it_has() -> None:
-    layout = json.loads((configuration.share("foxglove") / "koch.json").read_text())
+    layout = json.loads((configuration.share("foxglove") / "arm.json").read_text())
     panels = set(layout["configById"])
 
     def leaves(node: Any) -> Iterator[str]:

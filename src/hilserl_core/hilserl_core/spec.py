@@ -32,7 +32,7 @@ class Field:
     """One named part of the state vector, in physical units.
 
     ``low`` and ``high`` are the values that normalisation maps to -1 and 1; they hold
-    one number an element.
+    one number an element. A low above its high turns the direction round.
     """
 
     name: str
@@ -43,8 +43,8 @@ class Field:
     def __post_init__(self) -> None:
         if len(self.low) != len(self.high) or not self.low:
             raise SpecError(f"field '{self.name}': low and high need one number an element each")
-        if any(not lo < hi for lo, hi in zip(self.low, self.high, strict=True)):
-            raise SpecError(f"field '{self.name}': every low must be below its high")
+        if any(not abs(hi - lo) > 0 for lo, hi in zip(self.low, self.high, strict=True)):
+            raise SpecError(f"field '{self.name}': every low must differ from its high")
 
     @property
     def size(self) -> int:

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hilserl_core.spec import GRIPPER_CLOSE, GRIPPER_OPEN, ActionSpec, gripper_choice
-from hilserl_description import koch
+from hilserl_description.arm_model import GRIPPER, MAX_JOINT_STEP, ArmModel
 from hilserl_description.kinematics import ForwardKinematics, InverseKinematics
+from hilserl_description.koch import KOCH
 
 # A target that the arm cannot reach may lead it by this much and no more: else it would
 # wind up, and the operator would have to unwind it before the arm answers.
@@ -25,15 +26,15 @@ class ActionMapping:
 
     Targets add up from the last target, never from the measured pose, so that droop does
     not add up. Every command lies within the joint limits and within
-    ``koch.MAX_JOINT_STEP`` of the last; tool targets stay in the workspace box.
+    ``MAX_JOINT_STEP`` of the last; tool targets stay in the workspace box.
     """
 
-    def __init__(self, spec: ActionSpec) -> None:
-        self._spec = spec
+    def __init__(self, spec: ActionSpec, arm: ArmModel = KOCH) -> None:
+        self._spec, self._arm = spec, arm
         self._scale = np.array(spec.scale[: spec.arm_dim])
-        self._forward = ForwardKinematics()
-        self._inverse = InverseKinematics()
-        self._command = koch.HOME.copy()
+        self._forward = ForwardKinematics(arm)
+        self._inverse = InverseKinematics(arm)
+        self._command = arm.home.copy()
         self._target = self._forward.position(self._command)
 
     @property
@@ -48,7 +49,7 @@ class ActionMapping:
 
     def reset(self, command: ArrayLike) -> None:
         """Takes ``command`` (6,) rad as the last one, after a reset or another's driving."""
-        self._command = np.clip(np.asarray(command, float), koch.LOW, koch.HIGH)
+        self._command = np.clip(np.asarray(command, float), self._arm.low, self._arm.high)
         self._target = self._forward.position(self._command)
 
     def command(self, values: ArrayLike) -> NDArray[np.float64]:
@@ -66,9 +67,9 @@ class ActionMapping:
         if self._spec.gripper:
             choice = int(gripper_choice(action[-1]))
             if choice == GRIPPER_CLOSE:
-                command[koch.GRIPPER] = koch.GRIPPER_CLOSED
+                command[GRIPPER] = self._arm.gripper_closed
             elif choice == GRIPPER_OPEN:
-                command[koch.GRIPPER] = koch.GRIPPER_OPENED
+                command[GRIPPER] = self._arm.gripper_opened
         self._command = command
         return command.copy()
 
@@ -76,7 +77,7 @@ class ActionMapping:
         """Moves the tool's target by ``delta`` (3,) m."""
         if not delta.any():
             return self._command.copy()  # No motion asked: hold still, don't re-solve.
-        target = _into_box(self._target + delta, self._target)
+        target = self._into_box(self._target + delta)
         command = self._inverse.solve(self._command, target)
         reached = self._forward.position(command)
         lead = target - reached
@@ -89,13 +90,24 @@ class ActionMapping:
     def _move_joints(self, delta: NDArray[np.float64]) -> NDArray[np.float64]:
         """Moves the arm's joints by ``delta`` (5,) rad, as long as the tool stays in its box."""
         command = self._command.copy()
-        step = np.clip(delta, -koch.MAX_JOINT_STEP[:5], koch.MAX_JOINT_STEP[:5])
-        command[:5] = np.clip(command[:5] + step, koch.LOW[:5], koch.HIGH[:5])
+        step = np.clip(delta, -MAX_JOINT_STEP[:5], MAX_JOINT_STEP[:5])
+        command[:5] = np.clip(command[:5] + step, self._arm.low[:5], self._arm.high[:5])
         target = self._forward.position(command)
-        if _outside(target) > max(_outside(self._target), 1e-9):
+        if self._outside(target) > max(self._outside(self._target), 1e-9):
             return self._command.copy()
         self._target = target
         return command
+
+    def _into_box(self, target: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Clamps a target to the workspace; one that starts outside may only come nearer."""
+        low = np.minimum(self._arm.workspace_low, self._target)
+        high = np.maximum(self._arm.workspace_high, self._target)
+        return np.clip(target, low, high)
+
+    def _outside(self, position: NDArray[np.float64]) -> float:
+        """How far a position (3,) lies outside the workspace, m."""
+        inside = np.clip(position, self._arm.workspace_low, self._arm.workspace_high)
+        return float(np.linalg.norm(position - inside))
 
 
 class ActionReader:
@@ -105,10 +117,10 @@ class ActionReader:
     of the way it is in, and stays that until it is well into the other half.
     """
 
-    def __init__(self, spec: ActionSpec) -> None:
-        self._spec = spec
+    def __init__(self, spec: ActionSpec, arm: ArmModel = KOCH) -> None:
+        self._spec, self._arm = spec, arm
         self._scale = np.array(spec.scale[: spec.arm_dim])
-        self._forward = ForwardKinematics()
+        self._forward = ForwardKinematics(arm)
         self._gripper: float | None = None
 
     def settled(self, command: ArrayLike) -> NDArray[np.float64]:
@@ -116,11 +128,11 @@ class ActionReader:
         result = np.array(command, np.float64)
         if not self._spec.gripper:
             return result
-        closing = koch.GRIPPER_CLOSED - koch.GRIPPER_OPENED
-        share = (result[koch.GRIPPER] - koch.GRIPPER_OPENED) / closing  # 0 opened, 1 closed
+        closed, opened = self._arm.gripper_closed, self._arm.gripper_opened
+        share = (result[GRIPPER] - opened) / (closed - opened)  # 0 opened, 1 closed
         if self._gripper is None or abs(share - 0.5) > _GRIPPER_BAND / 2:
-            self._gripper = koch.GRIPPER_CLOSED if share > 0.5 else koch.GRIPPER_OPENED
-        result[koch.GRIPPER] = self._gripper
+            self._gripper = closed if share > 0.5 else opened
+        result[GRIPPER] = self._gripper
         return result
 
     def action(
@@ -139,19 +151,7 @@ class ActionReader:
         values = moved / self._scale
         clipped = bool(np.abs(values).max() > 1.0 + _CLIPPED)
         if self._spec.gripper:
-            # The angle grows as the gripper closes, and -1 closes it.
-            values = np.append(values, -np.sign(command[koch.GRIPPER] - last[koch.GRIPPER]))
+            # -1 closes it.
+            closes = np.sign(command[GRIPPER] - last[GRIPPER]) * self._arm.closing
+            values = np.append(values, -closes)
         return np.clip(values, -1.0, 1.0).astype(np.float32), clipped
-
-
-def _into_box(target: NDArray[np.float64], last: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Clamps a target to the workspace; one that starts outside may only come nearer."""
-    low = np.minimum(koch.WORKSPACE_LOW, last)
-    high = np.maximum(koch.WORKSPACE_HIGH, last)
-    return np.clip(target, low, high)
-
-
-def _outside(position: NDArray[np.float64]) -> float:
-    """How far a position (3,) lies outside the workspace, m."""
-    inside = np.clip(position, koch.WORKSPACE_LOW, koch.WORKSPACE_HIGH)
-    return float(np.linalg.norm(position - inside))

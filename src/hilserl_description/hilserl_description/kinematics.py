@@ -1,8 +1,8 @@
-"""Forward and inverse kinematics of the arm.
+"""Forward and inverse kinematics of an arm.
 
 Inverse kinematics is differential: mink turns the wishes of each iteration into a small
 quadratic program with hard bounds, and daqp solves it. The tool's position comes first;
-with what freedom is left the tool points down and the wrist stays unrolled.
+with what freedom is left the tool points down and the wrist stays rolled as at home.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import mujoco
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hilserl_description import koch
+from hilserl_description.arm_model import GRIPPER, MAX_JOINT_STEP, ArmModel
+from hilserl_description.koch import KOCH
 from hilserl_description.scenes import load_robot
 
 Vector = NDArray[np.float64]
@@ -25,16 +26,20 @@ _DAMPING = 1e-6
 # rad: a wish pulls no harder than from here, so that far from straight down (at the end of
 # the arm's reach) it still yields to the position.
 _MAX_WISH = 0.3
-# The three pitch joints turn about parallel axes, so that the tool's pitch is their sum.
-_PITCH_JACOBIAN = np.array([[0.0, 1.0, -1.0, 1.0, 0.0, 0.0]])
-_PITCH_DOWN = -np.pi / 2
+# The pitch joints turn about parallel axes, so that the tool's pitch is the sum of their angles.
+_PITCH_JOINTS = slice(1, 4)
 
 
 class ForwardKinematics:
-    """Pose of the tool from joint positions."""
+    """Pose of the tool from joint positions.
 
-    def __init__(self, site: str = "tool") -> None:
-        self._model = load_robot()
+    Args:
+        arm: whose joints.
+        site: of its model: the tool.
+    """
+
+    def __init__(self, arm: ArmModel = KOCH, site: str = "tool") -> None:
+        self._model = load_robot(arm)
         self._data = mujoco.MjData(self._model)
         self._site = self._model.site(site).id
 
@@ -76,12 +81,16 @@ class _ToolPosition(mink.Task):
 
 
 class _Posture(mink.Task):
-    """Linear wishes on the joints: tool pitched down, wrist unrolled, gripper as it is."""
+    """Linear wishes on the joints: tool pitched down, wrist as at home, gripper as it is."""
 
-    def __init__(self) -> None:
+    def __init__(self, arm: ArmModel) -> None:
         super().__init__(cost=np.array([_PITCH_COST, _ROLL_COST, 1.0]))
-        self._matrix = np.vstack([_PITCH_JACOBIAN, np.eye(6)[4:]])
-        self.target = np.array([_PITCH_DOWN, 0.0, 0.0])
+        pitch = np.zeros((1, 6))
+        pitch[0, _PITCH_JOINTS] = [joint.axis[1] for joint in arm.joints[_PITCH_JOINTS]]
+        self._matrix = np.vstack([pitch, np.eye(6)[4:]])
+        # A quarter turn about +y brings +x down, and -x up.
+        down = arm.hand.forward[0] * np.pi / 2
+        self.target = np.array([down, arm.home[4], 0.0])
 
     def compute_error(self, configuration: mink.Configuration) -> Vector:
         error: Vector = self._matrix @ configuration.data.qpos - self.target
@@ -94,9 +103,9 @@ class _Posture(mink.Task):
 class _Box(mink.Limit):
     """Every joint between ``low`` and ``high`` (6,) rad, after this iteration."""
 
-    def __init__(self) -> None:
+    def __init__(self, arm: ArmModel) -> None:
         self._matrix = np.vstack([np.eye(6), -np.eye(6)])
-        self.low, self.high = koch.LOW, koch.HIGH
+        self.low, self.high = arm.low, arm.high
 
     def compute_qp_inequalities(
         self, configuration: mink.Configuration, dt: float
@@ -111,16 +120,20 @@ class InverseKinematics:
     Pure: the answer depends on the arguments alone.
     """
 
-    def __init__(self, max_step: ArrayLike = koch.MAX_JOINT_STEP, iterations: int = 2) -> None:
+    def __init__(
+        self, arm: ArmModel = KOCH, max_step: ArrayLike = MAX_JOINT_STEP, iterations: int = 2
+    ) -> None:
         """
         Args:
+            arm: whose joints.
             max_step: (6,) rad, how far one call may move each joint.
             iterations: of the differential solver in a call; 2 leave under 1 mm of
                 error on a motion of 3 cm.
         """
-        model = load_robot()
+        model = load_robot(arm)
+        self._arm = arm
         self._configuration = mink.Configuration(model)
-        self._position, self._posture, self._box = _ToolPosition(model), _Posture(), _Box()
+        self._position, self._posture, self._box = _ToolPosition(model), _Posture(arm), _Box(arm)
         self._max_step = np.asarray(max_step, float)
         self._iterations = iterations
 
@@ -131,12 +144,12 @@ class InverseKinematics:
             last: (6,) rad, the last command, within the joint limits; its gripper is kept.
             target: (3,) m, where the tool shall be, base frame.
         """
-        start = np.clip(np.asarray(last, float), koch.LOW, koch.HIGH)
-        low = np.maximum(koch.LOW, start - self._max_step)
-        high = np.minimum(koch.HIGH, start + self._max_step)
+        start = np.clip(np.asarray(last, float), self._arm.low, self._arm.high)
+        low = np.maximum(self._arm.low, start - self._max_step)
+        high = np.minimum(self._arm.high, start + self._max_step)
         self._box.low, self._box.high = low, high
         self._position.target = np.asarray(target, float)
-        self._posture.target[2] = start[koch.GRIPPER]
+        self._posture.target[2] = start[GRIPPER]
         q = start
         self._configuration.update(q)
         for _ in range(self._iterations):
@@ -153,5 +166,5 @@ class InverseKinematics:
                 break  # Holding is always within every limit.
             q = np.clip(q + delta, low, high)
             self._configuration.update(q)
-        q[koch.GRIPPER] = start[koch.GRIPPER]
+        q[GRIPPER] = start[GRIPPER]
         return q

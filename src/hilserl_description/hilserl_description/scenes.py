@@ -1,4 +1,4 @@
-"""Task scenes: the arm on its table, with what the task needs."""
+"""Task scenes: an arm on its table, with what the task needs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 import mujoco
 
 from hilserl_core.errors import UserError
+from hilserl_description.arm_model import ArmModel
+from hilserl_description.koch import KOCH
 
 TASKS = ("reach", "lift_cube", "push_cube", "pick_place", "insert_peg")
 CAMERAS = ("front", "wrist")
@@ -33,17 +35,18 @@ def model_path(name: str) -> Path:
     return Path(str(files("hilserl_description"))) / name
 
 
-def load_robot() -> mujoco.MjModel:
+def load_robot(arm: ArmModel = KOCH) -> mujoco.MjModel:
     """The arm alone, without table or object: the model of its kinematics."""
-    return mujoco.MjModel.from_xml_path(str(model_path("mjcf/koch.xml")))
+    return mujoco.MjModel.from_xml_path(str(model_path(f"mjcf/{arm.name}.xml")))
 
 
-def load_scene(task: str, scene: str = "plain") -> mujoco.MjModel:
+def load_scene(task: str, scene: str = "plain", arm: ArmModel = KOCH) -> mujoco.MjModel:
     """The scene of a task.
 
     Args:
         task: one of ``TASKS``.
         scene: one of ``SCENES``; "hard" has textures and clutter for the simulator to vary.
+        arm: that stands in it.
 
     Raises:
         UserError: there is no such task or scene.
@@ -52,10 +55,12 @@ def load_scene(task: str, scene: str = "plain") -> mujoco.MjModel:
         raise UserError(f"task '{task}' is unknown, choose from: {', '.join(TASKS)}")
     if scene not in SCENES:
         raise UserError(f"scene '{scene}' is unknown, choose from: {', '.join(SCENES)}")
-    path = str(model_path(f"mjcf/{task}.xml"))
+    parts = "".join(f'<include file="{name}.xml"/>' for name in (arm.name, task))
+    xml = f'<mujoco model="{task}">{parts}</mujoco>'
+    included = {path.name: path.read_bytes() for path in model_path("mjcf").glob("*.xml")}
+    spec = mujoco.MjSpec.from_string(xml, include=included)
     if scene == "plain":
-        return mujoco.MjModel.from_xml_path(path)
-    spec = mujoco.MjSpec.from_file(path)
+        return spec.compile()
     _add_floors(spec)
     _add_clutter(spec)
     return spec.compile()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hilserl_description import koch
+from hilserl_description.models import KOCH, SO101
 from hilserl_drivers.bus import Bus
 from hilserl_drivers.dynamixel_bus import DynamixelBus
 from hilserl_drivers.feetech_bus import FeetechBus
@@ -97,7 +97,7 @@ _KOCH_POSITIVE = {
 
 def _koch(name: str, leader: bool) -> Arm:
     servos = []
-    for joint in koch.JOINTS:
+    for joint in KOCH.joints:
         gripper = joint.name == "gripper"
         # A leader follows softly, to be pushed away; a gripper must not break what it holds.
         soft = leader or gripper
@@ -121,46 +121,34 @@ def _koch(name: str, leader: bool) -> Arm:
         family=Family.DYNAMIXEL,
         baud=1_000_000,
         servos=tuple(servos),
-        home=() if leader else tuple(koch.HOME.tolist()),
+        home=() if leader else KOCH.home_pose,
         pose=_KOCH_POSE,
         zero_in_pose=True,
     )
 
 
-# Ranges of the SO-101's URDF for calibrations whose zero is the middle of the range.
-_SO101_RANGES = {
-    "shoulder_pan": (-1.91986, 1.91986),
-    "shoulder_lift": (-1.74533, 1.74533),
-    "elbow_flex": (-1.69, 1.69),
-    "wrist_flex": (-1.65806, 1.65806),
-    "wrist_roll": (-2.74385, 2.84121),
-    "gripper": (-0.17453, 1.74533),
-}
-
-
 def _so101(name: str, leader: bool) -> Arm:
     servos = tuple(
         ServoSpec(
-            joint=joint,
-            id=number,
-            model="STS3215",
+            joint=joint.name,
+            id=joint.motor_id,
+            model=joint.motor,
             mode=Mode.POSITION,
-            low=low,
-            high=high,
-            velocity_limit=4.0,
-            effort=0.3 if leader else 0.5 if joint == "gripper" else 1.0,
+            low=joint.low,
+            high=joint.high,
+            velocity_limit=joint.velocity_limit,
+            effort=0.3 if leader else 0.5 if joint.name == "gripper" else 1.0,
             # Out of the box the P gain of 32 has an SO-101 shake.
             gains=(16, 0, 32),
         )
-        for number, (joint, (low, high)) in enumerate(_SO101_RANGES.items(), 1)
+        for joint in SO101.joints
     )
     return Arm(
         name=name,
         family=Family.FEETECH,
         baud=1_000_000,
         servos=servos,
-        # The pose in which it was held to be calibrated: reached by hand, and so free.
-        home=() if leader else tuple((servo.low + servo.high) / 2 for servo in servos),
+        home=() if leader else SO101.home_pose,
         pose="every joint about in the middle of its range",
         zero_in_pose=False,
     )

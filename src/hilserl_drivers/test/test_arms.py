@@ -1,6 +1,7 @@
 import pytest
 
-from hilserl_description import koch
+from hilserl_description.arm_model import GRIPPER, JOINT_NAMES
+from hilserl_description.koch import KOCH
 from hilserl_drivers.arms import ARMS
 
 
@@ -21,8 +22,8 @@ def test_arms_are_consistent(name):
 
 def test_the_koch_is_the_descriptions():
     arm = ARMS["koch_follower"]
-    assert arm.joints == koch.JOINT_NAMES
-    assert [spec.model for spec in arm.servos] == [joint.motor for joint in koch.JOINTS]
-    assert ARMS["koch_leader"].joints == koch.JOINT_NAMES
+    assert arm.joints == JOINT_NAMES
+    assert [spec.model for spec in arm.servos] == [joint.motor for joint in KOCH.joints]
+    assert ARMS["koch_leader"].joints == JOINT_NAMES
     # Both the arm and the leader follow softly where something or somebody is held.
-    assert arm.servos[koch.GRIPPER].effort < 1.0
+    assert arm.servos[GRIPPER].effort < 1.0

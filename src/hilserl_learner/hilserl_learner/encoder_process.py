@@ -20,7 +20,8 @@ from hilserl_core.errors import UserError
 from hilserl_core.run import RunDirectory
 from hilserl_core.spec import run_spec_hash
 from hilserl_core.step import Episode, Phase
-from hilserl_description import koch
+from hilserl_description.arm_model import action_spec
+from hilserl_description.models import model
 from hilserl_learner import process
 from hilserl_learner.encoder_training import EncoderTraining, read_refresh, write_refresh
 from hilserl_learner.representation import RepresentationSettings
@@ -55,8 +56,8 @@ class _Bags:
 
 
 def _training(settings: dict[str, Any]) -> tuple[EncoderTraining, _Bags]:
-    observation = koch.observation_spec(settings["observation"])
-    action = koch.action_spec(settings["action_space"])
+    observation = model(settings["arm"]).observation_spec(settings["observation"])
+    action = action_spec(settings["action_space"])
     run = RunDirectory(Path(settings["run"]))
     newest = sorted(run.encoder.glob("*.safetensors"))
     if newest:

@@ -22,7 +22,8 @@ from hilserl_core.ros_parameters import declare
 from hilserl_core.run import RunDirectory
 from hilserl_core.spec import ObservationSpec
 from hilserl_core.step import Phase, Step
-from hilserl_description import koch
+from hilserl_description.arm_model import action_spec
+from hilserl_description.models import MODELS
 from hilserl_learner import process
 from hilserl_learner.learner import Learner
 from hilserl_learner.parameters import LearnerParameters
@@ -50,11 +51,11 @@ class LearnerNode(Node):
         process.prepare(p.threads)
         process.yield_to_others(p.niceness)
         self._run = RunDirectory(Path(p.run))
-        observation = koch.observation_spec(p.observation)
+        observation = MODELS[p.arm].observation_spec(p.observation)
         refresher = None
         if trained_apart(p, observation):
             refresher = EncoderProcess(self._run.path, _encoder_settings(p, observation))
-        self._learner = Learner(p, observation, koch.action_spec(p.action_space), refresher)
+        self._learner = Learner(p, observation, action_spec(p.action_space), refresher)
         self._stopping, self._failing = threading.Event(), threading.Event()
         # Before the bags are read: what is said meanwhile waits in the queues.
         self.create_subscription(StepMsg, "steps", self._on_step, qos.STEPS)
@@ -197,6 +198,7 @@ def _encoder_settings(p: LearnerParameters, observation: ObservationSpec) -> dic
     return {
         "run": p.run,
         "demonstrations": p.demonstrations,
+        "arm": p.arm,
         "observation": p.observation,
         "action_space": p.action_space,
         "spec": dataclasses.asdict(spec),

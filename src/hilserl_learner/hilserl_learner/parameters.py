@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from hilserl_core.parameters import parameter
 from hilserl_core.run import ALGORITHMS
-from hilserl_description.koch import OBSERVATIONS
+from hilserl_description.arm_model import OBSERVATIONS
+from hilserl_description.models import MODELS
 from hilserl_learner.acceleration import DEVICES
 from hilserl_policy.backbones import BACKBONES
 from hilserl_policy.encoders import ENCODERS, HEADS
@@ -111,6 +112,7 @@ class LearnerParameters(AlgorithmParameters):
 
     run: str = parameter("", "folder of the run")
     task: str = parameter("lift_cube", "what the arm is to do")
+    arm: str = parameter("koch", "which arm it is", choices=tuple(MODELS))
     observation: str = parameter("state", "what the policy sees", choices=OBSERVATIONS)
     encoder: str = parameter(
         "learned", "what makes features of images: hilserl_policy.encoders says", choices=ENCODERS

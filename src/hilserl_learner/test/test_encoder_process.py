@@ -14,14 +14,15 @@ import pytest
 from hilserl_core.errors import UserError
 from hilserl_core.spec import run_spec_hash
 from hilserl_core.step import Observation, Outcome, Phase, Source, Step
-from hilserl_description import koch
+from hilserl_description.arm_model import action_spec
+from hilserl_description.koch import KOCH
 from hilserl_learner.encoder_training import Refresh
 from hilserl_learner.refresh import EncoderProcess
 from hilserl_learner.representation import RepresentationSettings, future_dim
 from hilserl_policy.encoders import EncoderSpec
 from hilserl_replay.bags import EpisodeWriter, episode_folder
 
-OBSERVATION, ACTION = koch.observation_spec("cameras"), koch.action_spec()
+OBSERVATION, ACTION = KOCH.observation_spec("cameras"), action_spec()
 LIMIT = 60.0  # s
 
 

@@ -19,7 +19,8 @@ from hilserl_core.messages import step_to_msg
 from hilserl_core.qos import LATCHED, STEPS
 from hilserl_core.spec import run_spec_hash
 from hilserl_core.step import Observation, Outcome, Phase, Source, Step
-from hilserl_description import koch
+from hilserl_description.arm_model import action_spec
+from hilserl_description.koch import KOCH
 from hilserl_msgs.msg import LearnerStatus, RunStatus, Weights
 from hilserl_msgs.msg import Step as StepMsg
 from hilserl_policy.weights import decode
@@ -28,7 +29,7 @@ from hilserl_replay.bags import EpisodeWriter, episode_folder
 pytestmark = pytest.mark.xdist_group("learner_node")
 
 NAMESPACE = f"learner_{os.getpid()}"
-OBSERVATION, ACTION = koch.observation_spec("state"), koch.action_spec()
+OBSERVATION, ACTION = KOCH.observation_spec("state"), action_spec()
 SPEC = run_spec_hash(OBSERVATION, ACTION)
 QUICK = {"hidden": "[16, 16]", "cloning_steps": "20", "critic_warmup": "20"}
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from hilserl_core.parameters import parameter
 from hilserl_core.run import ALGORITHMS
 from hilserl_core.step import Phase
-from hilserl_description.koch import OBSERVATIONS
+from hilserl_description.arm_model import OBSERVATIONS
+from hilserl_description.models import MODELS
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,7 @@ class PolicyParameters:
     """What the policy node does, and for how long."""
 
     run: str = parameter("", "folder of the run")
+    arm: str = parameter("koch", "which arm it is", choices=tuple(MODELS))
     task: str = parameter("lift_cube", "what the arm is to do")
     observation: str = parameter("state", "what the policy sees", choices=OBSERVATIONS)
     action_space: str = parameter(

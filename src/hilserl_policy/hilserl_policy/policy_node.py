@@ -24,8 +24,9 @@ from hilserl_core.run import write_aside
 from hilserl_core.spec import ObservationSpec
 from hilserl_core.stamps import ns_to_stamp, stamp_to_ns
 from hilserl_core.step import Event, Observation, Outcome, Phase, Source, Step
-from hilserl_description import koch
+from hilserl_description import arm_model
 from hilserl_description.kinematics import ForwardKinematics
+from hilserl_description.models import MODELS
 from hilserl_msgs.msg import (
     Action,
     Arbitration,
@@ -65,10 +66,11 @@ class PolicyNode(Node):
         p = self.parameters
         if not p.run:
             raise UserError("policy_node: parameter 'run' is empty: give the run's folder")
-        observation_spec = koch.observation_spec(p.observation)
-        action_spec = koch.action_spec(p.action_space)
+        arm = MODELS[p.arm]
+        observation_spec = arm.observation_spec(p.observation)
+        action_spec = arm_model.action_spec(p.action_space)
         self._actor = Actor(observation_spec, action_spec, p.seed, sampled_phases(p))
-        self._assemble = ObservationAssembler(observation_spec, ForwardKinematics().position)
+        self._assemble = ObservationAssembler(observation_spec, ForwardKinematics(arm).position)
         self._progress = RunProgress(p)
         self._schedule = self._progress.schedule
         if p.mode == "run" and p.policy:
@@ -77,7 +79,7 @@ class PolicyNode(Node):
         self._episode = (self._schedule.phase, 0)
         self._pending_action: tuple[int, np.ndarray] | None = None
         self._early_reward = (-1, 0.0)
-        self._command = koch.HOME.copy()
+        self._command = arm.home.copy()
         self._first_stamp = 0
         self._resetting: Future | None = None
         self._not_before = 0.0

@@ -15,7 +15,7 @@ from hilserl_core.measuring import MeasurementReader
 from hilserl_core.qos import SENSOR
 from hilserl_core.spec import ObservationSpec
 from hilserl_core.stamps import stamp_to_ns
-from hilserl_description import koch
+from hilserl_description.arm_model import JOINT_NAMES
 from hilserl_policy.frames import Frames
 
 
@@ -34,7 +34,7 @@ class Sensors:
     def __init__(self, node: Node, spec: ObservationSpec, on_frame: Callable[[int], None]) -> None:
         self._node = node
         self._on_frame = on_frame
-        self._reader = MeasurementReader(spec, koch.JOINT_NAMES)
+        self._reader = MeasurementReader(spec, JOINT_NAMES)
         self.topics = list(self._reader.types)
         self.frames = Frames(self.topics)
         for topic, kind in self._reader.types.items():

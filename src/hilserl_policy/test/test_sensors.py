@@ -12,7 +12,8 @@ from sensor_msgs.msg import JointState
 from hilserl_core.images import to_image
 from hilserl_core.spec import ImageField
 from hilserl_core.stamps import ns_to_stamp
-from hilserl_description import koch
+from hilserl_description.arm_model import JOINT_NAMES
+from hilserl_description.koch import KOCH
 from hilserl_msgs.msg import ServoState
 from hilserl_policy.sensors import Sensors
 
@@ -45,7 +46,7 @@ def node():
 
 @pytest.fixture
 def frames(node):
-    spec = koch.observation_spec("cameras", [ImageField("front", 8, 8), ImageField("wrist", 8, 8)])
+    spec = KOCH.observation_spec("cameras", [ImageField("front", 8, 8), ImageField("wrist", 8, 8)])
     stamps = []
     node.sensors = Sensors(node, spec, stamps.append)
     return stamps
@@ -56,7 +57,7 @@ def image(stamp=5, size=8, value=7):
 
 
 def state(node, stamp=5):
-    names = list(koch.JOINT_NAMES)
+    names = list(JOINT_NAMES)
     joints = JointState(name=names, position=[0.0] * 6, velocity=[0.0] * 6)
     servos = ServoState(name=names, current=[0.0] * 6)
     for topic, message in (("joint_states", joints), ("servo_states", servos)):
@@ -99,7 +100,7 @@ def test_an_image_that_does_not_fit_is_named_and_dropped(node, frames, message, 
 
 
 def test_a_servo_without_a_current_sensor_reads_zero(node, frames):
-    servos = ServoState(name=list(koch.JOINT_NAMES), current=[math.nan, 0.2, 0.3, 0.4, 0.5, 0.6])
+    servos = ServoState(name=list(JOINT_NAMES), current=[math.nan, 0.2, 0.3, 0.4, 0.5, 0.6])
     node.callbacks["servo_states"](servos)
     assert node.sensors.frames.values()["servo_states"].tolist() == [0.0, 0.2, 0.3, 0.4, 0.5, 0.6]
 

@@ -24,8 +24,8 @@ from hilserl_core.measuring import SERVOS, MeasurementReader, by_name
 from hilserl_core.messages import float32
 from hilserl_core.region import Region, policy_image
 from hilserl_core.step import Event, Observation, Source
-from hilserl_description import koch
 from hilserl_description.action_mapping import ActionReader
+from hilserl_description.arm_model import JOINT_NAMES
 from hilserl_description.kinematics import ForwardKinematics
 from hilserl_replay.bag_message import BagMessage
 from hilserl_replay.bag_metadata import BagError
@@ -105,11 +105,11 @@ class BagTicks:
     ) -> None:
         self.counts = TickCounts()
         self._bag, self._contract, self._pool, self._sizes = bag, contract, pool, sizes
-        self._reader = MeasurementReader(contract.observation_spec, koch.JOINT_NAMES)
+        self._reader = MeasurementReader(contract.observation_spec, JOINT_NAMES)
         self._assemble = ObservationAssembler(
-            contract.observation_spec, ForwardKinematics().position
+            contract.observation_spec, ForwardKinematics(contract.arm).position
         )
-        self._actions = ActionReader(contract.action_spec)
+        self._actions = ActionReader(contract.action_spec, contract.arm)
         self._streams = BagStreams(bag, contract)
         self._held: dict[str, tuple[Sample[BagMessage], Any]] = {}
         self._timeline = Timeline(self._streams.measured.values())
@@ -223,7 +223,7 @@ class BagTicks:
     ) -> _Unread:
         values = {name: self._value(name, sample) for name, sample in samples.items()}
         if self._contract.servo_states is None:
-            values[SERVOS] = np.zeros(len(koch.JOINT_NAMES))
+            values[SERVOS] = np.zeros(len(JOINT_NAMES))
         given = self._command(command)
         self._last = stamp
         return _Unread(stamp, values, given, {**self._told(tick), **self._boundaries(tick)})
@@ -304,17 +304,17 @@ class BagTicks:
     def _command(self, command: Any) -> NDArray[np.float64]:
         """(joints,) rad, of a message or of a reset's answer."""
         if isinstance(command, np.ndarray):
-            values, found, topic = command, koch.JOINT_NAMES, self._contract.episodes.resets
+            values, found, topic = command, JOINT_NAMES, self._contract.episodes.resets
         else:
             decoded, topic = self._streams.decoded(command), command.topic
             if command.type == JOINT_STATE:
                 values, found = decoded.position, decoded.name
             elif command.type == ACTION:
-                values, found = decoded.command, koch.JOINT_NAMES
+                values, found = decoded.command, JOINT_NAMES
             else:
                 values, found = decoded.data, self._contract.actions.joints
         try:
-            return by_name(koch.JOINT_NAMES, list(found), values, "command")
+            return by_name(JOINT_NAMES, list(found), values, "command")
         except UserError as error:
             raise _Unfit(f"{topic}: {error}") from None
 

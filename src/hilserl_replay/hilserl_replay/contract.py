@@ -17,7 +17,8 @@ from hilserl_core.parameters import build, parameter
 from hilserl_core.region import Region
 from hilserl_core.spec import ActionSpec, ImageField, ObservationSpec
 from hilserl_core.step import Outcome, Phase, Source
-from hilserl_description import koch
+from hilserl_description.arm_model import IMAGES, JOINT_NAMES, OBSERVATIONS, ArmModel, action_spec
+from hilserl_description.models import MODELS
 
 CONTRACTS = Path(__file__).parent / "contracts"
 RECORDED = "RECORDED"
@@ -61,7 +62,7 @@ class ActionTerms(StreamTerms):
         choices=("commands", "leader", "executed"),
     )
     joints: tuple[str, ...] = parameter(
-        koch.JOINT_NAMES, "order of the joints in a message that does not name them"
+        JOINT_NAMES, "order of the joints in a message that does not name them"
     )
 
 
@@ -89,8 +90,9 @@ class Terms:
     """What is said once."""
 
     task: str = parameter("", "what the arm did, for reports")
+    arm: str = parameter("koch", "which arm it was", choices=tuple(MODELS))
     namespace: str = parameter("", "of the topics")
-    observation: str = parameter("cameras", "what the policy sees", choices=koch.OBSERVATIONS)
+    observation: str = parameter("cameras", "what the policy sees", choices=OBSERVATIONS)
     action_space: str = parameter(
         "ee_delta", "what actions mean", choices=("ee_delta", "joint_delta")
     )
@@ -126,16 +128,21 @@ class Contract:
     object_pose: StreamTerms | None = None
 
     @property
+    def arm(self) -> ArmModel:
+        """Which arm it was."""
+        return MODELS[self.terms.arm]
+
+    @property
     def observation_spec(self) -> ObservationSpec:
         size = self.terms.image_size
-        order = [image.name for image in koch.IMAGES]
+        order = [image.name for image in IMAGES]
         names = order if set(order) == set(self.cameras) else list(self.cameras)
         images = [ImageField(name, size, size) for name in names]
-        return koch.observation_spec(self.terms.observation, images)
+        return self.arm.observation_spec(self.terms.observation, images)
 
     @property
     def action_spec(self) -> ActionSpec:
-        return koch.action_spec(self.terms.action_space)
+        return action_spec(self.terms.action_space)
 
     def topic(self, name: str) -> str:
         """A topic's absolute name."""

@@ -51,7 +51,7 @@ class EpisodeMaker:
     def __init__(self, contract: Contract, run: str, sink: EpisodeSink) -> None:
         self.counts = EpisodeCounts()
         self._contract, self._terms, self._run, self._sink = contract, contract.episodes, run, sink
-        self._actions = ActionReader(contract.action_spec)
+        self._actions = ActionReader(contract.action_spec, contract.arm)
         self._spec = run_spec_hash(contract.observation_spec, contract.action_spec)
         self._number = 0
         self._loop: EpisodeLoop | None = None

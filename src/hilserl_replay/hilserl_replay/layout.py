@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from dataclasses import dataclass
 
 from hilserl_core.spec import ActionSpec, ObservationSpec, run_spec_hash
 from hilserl_core.step import Episode
-from hilserl_description import koch
+from hilserl_description.arm_model import JOINT_NAMES, OBSERVATIONS, action_spec
+from hilserl_description.models import MODELS
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,11 @@ def layout(episode: Episode) -> Layout:
 
 @functools.cache
 def _known() -> dict[str, Layout]:
-    """The layouts of the specs that a Koch arm's runs can have, by their hash."""
+    """The layouts of the specs that an arm's runs can have, by their hash."""
     result = {}
-    for observation in map(koch.observation_spec, koch.OBSERVATIONS):
-        for action in (koch.action_spec("ee_delta"), koch.action_spec("joint_delta")):
+    for arm, seen in itertools.product(MODELS.values(), OBSERVATIONS):
+        observation = arm.observation_spec(seen)
+        for action in (action_spec("ee_delta"), action_spec("joint_delta")):
             result[run_spec_hash(observation, action)] = _named(observation, action)
     return result
 
@@ -66,8 +69,8 @@ def _known() -> dict[str, Layout]:
 def _named(observation: ObservationSpec, action: ActionSpec) -> Layout:
     names: list[str] = []
     for field in observation.fields:
-        if field.size == len(koch.JOINT_NAMES):
-            names += [f"{field.name}.{joint}" for joint in koch.JOINT_NAMES]
+        if field.size == len(JOINT_NAMES):
+            names += [f"{field.name}.{joint}" for joint in JOINT_NAMES]
         elif field.size == 1:
             names.append(field.name)
         else:

@@ -17,7 +17,7 @@ from hilserl_core.images import to_image
 from hilserl_core.messages import doubles
 from hilserl_core.stamps import ns_to_stamp, stamp_to_ns
 from hilserl_core.step import Episode, Step
-from hilserl_description import koch
+from hilserl_description.arm_model import JOINT_NAMES
 from hilserl_replay.bag_message import BagMessage
 from hilserl_replay.bag_reader import is_bag, open_bag
 from hilserl_replay.bags import STEPS_TOPIC, episode_folders, read_episode, type_name
@@ -138,7 +138,7 @@ def _of_steps(episode: Episode, namespace: str) -> Iterator[Played]:
 
 def _joint_state(step: Step, names: Layout) -> JointState:
     state = step.observation.state
-    message = JointState(name=list(koch.JOINT_NAMES), position=doubles(state[names.joints]))
+    message = JointState(name=list(JOINT_NAMES), position=doubles(state[names.joints]))
     velocity = [i for i, name in enumerate(names.state) if name.startswith("joint_velocity.")]
     message.velocity = doubles(state[velocity])
     message.header.stamp = ns_to_stamp(step.observation.stamp)

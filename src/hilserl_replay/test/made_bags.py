@@ -20,7 +20,8 @@ from rosbags.rosbag2 import Writer as RosbagsWriter
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
 from hilserl_core.stamps import ns_to_stamp
-from hilserl_description import koch
+from hilserl_description.arm_model import GRIPPER, JOINT_NAMES
+from hilserl_description.koch import KOCH
 from hilserl_msgs.msg import ServoState
 from hilserl_replay.message_definitions import message_definition
 
@@ -148,7 +149,7 @@ def koch_messages(
     seconds: float = 3.0,
     *,
     begin: int = START,
-    names: Sequence[str] = koch.JOINT_NAMES,
+    names: Sequence[str] = JOINT_NAMES,
     size: tuple[int, int] = (40, 30),
     cameras: Sequence[str] = ("front", "wrist"),
     image: Callable[[Image], Any] = lambda message: message,
@@ -162,8 +163,8 @@ def koch_messages(
     for i in range(round(seconds * 300)):
         stamp = begin + i * 10 * MS // 3
         if i % 3 == 0:
-            pose = koch.HOME + np.array([0.1, 0.05, 0, 0, 0, 0]) * i / 300
-            pose[koch.GRIPPER] = koch.GRIPPER_OPENED if i < seconds * 150 else -0.2
+            pose = KOCH.home + np.array([0.1, 0.05, 0, 0, 0, 0]) * i / 300
+            pose[GRIPPER] = KOCH.gripper_opened if i < seconds * 150 else -0.2
             for topic in ("/joint_states", "/leader/joint_states"):
                 result.append(recorded(topic, joint_state(names, pose, stamp), stamp + MS))
             servos = ServoState(name=list(names), current=[0.1] * len(names))

@@ -9,7 +9,8 @@ import pytest
 from made_bags import koch_contract
 
 from hilserl_core.errors import UserError
-from hilserl_description import koch
+from hilserl_description.arm_model import action_spec
+from hilserl_description.koch import KOCH
 from hilserl_replay.contract import known_contracts, read_contract
 
 
@@ -17,8 +18,8 @@ def test_the_contracts_that_come_along_are_right_and_fit_the_learner() -> None:
     assert known_contracts() == ["koch", "run"]
     for name in known_contracts():
         contract = read_contract(name)
-        assert contract.observation_spec == koch.observation_spec("cameras")
-        assert contract.action_spec == koch.action_spec()
+        assert contract.observation_spec == KOCH.observation_spec("cameras")
+        assert contract.action_spec == action_spec()
 
 
 def test_the_policys_cameras_come_in_its_order(tmp_path: Path) -> None:
@@ -27,7 +28,7 @@ def test_the_policys_cameras_come_in_its_order(tmp_path: Path) -> None:
         path.read_text().replace("front", "xxx").replace("wrist", "front").replace("xxx", "wrist")
     )
     path.write_text(text)
-    assert read_contract(str(path)).observation_spec == koch.observation_spec("cameras")
+    assert read_contract(str(path)).observation_spec == KOCH.observation_spec("cameras")
 
 
 def test_what_is_given_beside_goes_before_the_file(tmp_path: Path) -> None:

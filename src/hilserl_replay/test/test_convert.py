@@ -28,7 +28,8 @@ from std_msgs.msg import Bool, Float64MultiArray
 from hilserl_core.region import Region, policy_image
 from hilserl_core.stamps import ns_to_stamp
 from hilserl_core.step import Episode, Event, Outcome, Phase, Source
-from hilserl_description import koch
+from hilserl_description.arm_model import JOINT_NAMES
+from hilserl_description.koch import KOCH
 from hilserl_msgs.msg import OperatorEvent
 from hilserl_replay import inspect
 from hilserl_replay.bag_metadata import read_notes
@@ -128,12 +129,12 @@ def test_actions_are_what_the_leader_moved_and_the_gripper_chose(
     assert actions[:, 5].tolist() == [0.0] * 14 + [-1.0] + [0.0] * 14
     at = contract_slice(episode, "gripper_command")
     commands = [float(step.observation.state[at]) for step in episode.steps]
-    expected = [koch.GRIPPER_OPENED] * 15 + [koch.GRIPPER_CLOSED] * 15
+    expected = [KOCH.gripper_opened] * 15 + [KOCH.gripper_closed] * 15
     np.testing.assert_allclose(commands, expected, atol=1e-6)
 
 
 def contract_slice(episode: Episode, name: str) -> int:
-    spec = koch.observation_spec("cameras")
+    spec = KOCH.observation_spec("cameras")
     assert episode.steps[0].observation.state.size == spec.state_dim
     return spec.slices[name].start
 
@@ -155,7 +156,7 @@ def test_commands_give_the_actions_that_the_leader_gives(tmp_path: Path, program
     (expected,) = by_leader.episodes
     shutil.rmtree(by_leader.output)
     bag = by_rosbags(tmp_path / "commands", as_commands(MESSAGES))
-    joints = list(reversed(koch.JOINT_NAMES))
+    joints = list(reversed(JOINT_NAMES))
     actions = {"kind": "commands", "topic": "commands", "joints": joints}
     (episode,) = program(bag, contract=koch_contract(tmp_path / "c.yaml", actions=actions)).episodes
     for a, b in zip(expected.steps, episode.steps, strict=True):

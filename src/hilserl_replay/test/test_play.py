@@ -23,7 +23,8 @@ from hilserl_core.images import to_rgb
 from hilserl_core.qos import SENSOR
 from hilserl_core.spec import run_spec_hash
 from hilserl_core.step import Episode
-from hilserl_description import koch
+from hilserl_description.arm_model import JOINT_NAMES, action_spec
+from hilserl_description.koch import KOCH
 from hilserl_replay.mcap_bag import BagWriter
 from hilserl_replay.play import Player, PlayParameters
 from hilserl_replay.playback import Choice, folders, messages, playable
@@ -31,8 +32,8 @@ from hilserl_replay.playback import Choice, folders, messages, playable
 
 def koch_episode(number: int = 0, transitions: int = 5) -> Episode:
     """An episode of a Koch arm that sees two cameras."""
-    spec = run_spec_hash(koch.observation_spec("cameras"), koch.action_spec())
-    size = koch.observation_spec("cameras").state_dim
+    spec = run_spec_hash(KOCH.observation_spec("cameras"), action_spec())
+    size = KOCH.observation_spec("cameras").state_dim
     return Episode(
         tuple(
             replace(
@@ -56,7 +57,7 @@ def test_steps_give_images_and_joints_in_order(run_dir: Path) -> None:
     assert len(joints) == 6
     assert list(joints[2].position) == [2, 3, 4, 5, 6, 7]
     assert list(joints[2].velocity) == [8, 9, 10, 11, 12, 13]
-    assert list(joints[2].name) == list(koch.JOINT_NAMES)
+    assert list(joints[2].name) == list(JOINT_NAMES)
     wrist = [m for m in found if m.topic == "/camera/wrist/policy"]
     assert [m.stamp for m in wrist] == [START + i * 100_000_000 for i in range(6)]
     assert to_rgb(deserialize_message(wrist[3].read(), Image)).max() == 4

@@ -12,7 +12,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from hilserl_description import koch
+from hilserl_description.arm_model import ArmModel
+from hilserl_description.koch import KOCH
 from hilserl_description.scenes import CAMERAS, CLUTTER, FLOORS
 
 Vector = NDArray[np.float64]
@@ -37,10 +38,12 @@ class Appearance:
     Args:
         model: made by ``load_scene(task, "hard")``; its textures are painted here, so that
             a renderer has to be made after this.
+        arm: that stands in it.
     """
 
-    def __init__(self, model: mujoco.MjModel) -> None:
+    def __init__(self, model: mujoco.MjModel, arm: ArmModel = KOCH) -> None:
         self._model = model
+        self._patch_low, self._patch_high = np.array(arm.patch)
         self._floors = [model.material(f"floor{i}").id for i in range(FLOORS)]
         self._table = model.geom("table").id
         self._clutter = [model.geom(f"clutter{i}").id for i in range(CLUTTER)]
@@ -105,13 +108,13 @@ class Appearance:
         size = rng.uniform(0.008, 0.03, 3)
         if flat:
             size[2] = _FLAT / 2
-            low, high = np.array(koch.PATCH_LOW), np.array(koch.PATCH_HIGH)
+            low, high = self._patch_low, self._patch_high
         else:
             low, high = np.array(_ROOM).T
         place = rng.uniform(low, high)
         for _ in range(100):
-            patch = np.all(place > np.array(koch.PATCH_LOW) - _MARGIN - size[:2]) and np.all(
-                place < np.array(koch.PATCH_HIGH) + _MARGIN + size[:2]
+            patch = np.all(place > self._patch_low - _MARGIN - size[:2]) and np.all(
+                place < self._patch_high + _MARGIN + size[:2]
             )
             near = np.min(np.linalg.norm(place - free, axis=1)) < _CLEAR + size[:2].max()
             if not near and (flat or not patch):

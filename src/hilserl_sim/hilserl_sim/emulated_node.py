@@ -26,6 +26,7 @@ from hilserl_core.parameters import parameter
 from hilserl_core.ros_parameters import declare
 from hilserl_core.stamps import ns_to_stamp, stamp_to_ns
 from hilserl_core.step import Phase
+from hilserl_description.models import MODELS
 from hilserl_description.scenes import CAMERAS, SCENES, TASKS
 from hilserl_drivers.arms import ARMS
 from hilserl_drivers.emulator.arm import EmulatedArm
@@ -36,15 +37,14 @@ from hilserl_sim.scene_topics import SceneTopics
 from hilserl_sim.world import REGIONS, World
 from hilserl_sim.world_plant import WorldPlant
 
-ARM = "koch_follower"
-
 
 @dataclass(frozen=True)
 class EmulatedParameters:
     """Parameters of ``emulated_node``."""
 
-    port: str = parameter("/tmp/koch", "where the arm's serial port is to appear")
-    calibration: str = parameter("/tmp/koch.yaml", "file that the arm's calibration is written to")
+    arm: str = parameter("koch", "which arm it is", choices=tuple(MODELS))
+    port: str = parameter("/tmp/arm", "where the arm's serial port is to appear")
+    calibration: str = parameter("/tmp/arm.yaml", "file that the arm's calibration is written to")
     driver: str = parameter("driver_node", "the node that drives it, which is brought up")
     task: str = parameter("lift_cube", "what the scene is for", choices=TASKS)
     scene: str = parameter("plain", "how it looks: hilserl_sim.appearance says", choices=SCENES)
@@ -69,7 +69,7 @@ class EmulatedNode(Node):
     def __init__(self) -> None:
         super().__init__("emulated_node")
         p = self._parameters = declare(self, EmulatedParameters)
-        self._world = World(p.task, (p.image_size, p.image_size), p.scene)
+        self._world = World(p.task, (p.image_size, p.image_size), p.scene, MODELS[p.arm])
         if self._world.peg is not None:
             raise UserError(
                 f"parameter 'task': {p.task} begins with the peg in the hand, and an arm that is "
@@ -79,7 +79,8 @@ class EmulatedNode(Node):
         self._pending: tuple[Any, Reset.Request, Answer] | None = None
         self._scene = SceneTopics(self, self._world, p.cameras, p.reward_topic)
         self._plant = WorldPlant(self._world)
-        arm = EmulatedArm(ARMS[ARM], time.monotonic, p.seed, self._plant, timing=True)
+        follower = f"{p.arm}_follower"
+        arm = EmulatedArm(ARMS[follower], time.monotonic, p.seed, self._plant, timing=True)
         self._lock = arm.bus.lock
         arm.calibration.save(Path(p.calibration))
         try:
@@ -87,7 +88,7 @@ class EmulatedNode(Node):
         except OSError as error:
             raise UserError(f"no port can be made at {p.port}: {error.strerror}") from None
         self._connect()
-        self.get_logger().info(f"{ARM} in the scene of {p.task} at {p.port}")
+        self.get_logger().info(f"{follower} in the scene of {p.task} at {p.port}")
 
     def _connect(self) -> None:
         p = self._parameters

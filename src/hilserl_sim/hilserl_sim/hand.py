@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from hilserl_description import koch
+from hilserl_description.arm_model import CONTROL_PERIOD, ArmModel
+from hilserl_description.koch import KOCH
 from hilserl_sim.tasks import GRASP_DISTANCE, OBJECT_REST, Peg, Scene
 
 Vector = NDArray[np.float64]
@@ -17,9 +18,6 @@ OPEN, STAY, CLOSE = 1.0, 0.0, -1.0
 HOVER = 0.055
 """m, tool height over an object that is not to be touched yet."""
 _BLOCKED = 0.12  # rad: a closed gripper that stays this far open holds something
-# From the tool point, which lies midway between the open jaws, to the middle of the closed
-# jaws, m along the direction in which they open.
-_FINGERS = 0.022
 
 
 @dataclass(frozen=True)
@@ -33,6 +31,7 @@ class Sight:
         gripper_command: rad, the gripper's last setpoint.
         object_position: (3,) m, base frame.
         peg: the peg, in a task that has one.
+        arm: which arm it is.
     """
 
     joint_position: Vector
@@ -41,6 +40,7 @@ class Sight:
     gripper_command: float
     object_position: Vector
     peg: Peg | None = None
+    arm: ArmModel = KOCH
 
     @property
     def scene(self) -> Scene:
@@ -60,19 +60,20 @@ class Sight:
     @property
     def grasped(self) -> bool:
         """Whether the gripper was told to close and something between the jaws stops it."""
-        opening = koch.GRIPPER_CLOSED - self.joint_position[koch.GRIPPER]
-        closing = self.gripper_command > (koch.GRIPPER_CLOSED + koch.GRIPPER_OPENED) / 2
+        opening = self.arm.opening(self.joint_position)
+        middle = (self.arm.gripper_closed + self.arm.gripper_opened) / 2
+        closing = (self.gripper_command - middle) * self.arm.closing > 0
         return bool(closing and _BLOCKED < opening < 0.8 and self.distance < GRASP_DISTANCE)
 
     @property
     def fingers(self) -> Vector:
         """(3,) m, from the tool point to the middle of the closed jaws, base frame.
 
-        The wrist stays unrolled and the tool points down, so that the jaws open at a right
+        The wrist stays rolled as at home and the tool points down, so that the jaws open at a right
         angle to the arm's plane.
         """
         pan = self.joint_position[0]
-        return _FINGERS * np.array([np.cos(pan), -np.sin(pan), 0.0])
+        return self.arm.hand.fingers * np.array([np.cos(pan), -np.sin(pan), 0.0])
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ class Hand:
     @property
     def at_leisure(self) -> bool:
         """Whether there is time left for what nobody needs."""
-        return self._ticks * koch.CONTROL_PERIOD < self.style.leisure
+        return self._ticks * CONTROL_PERIOD < self.style.leisure
 
     def stay(self, gripper: float) -> Move:
         """A tick without motion."""
@@ -193,7 +194,7 @@ class Hand:
     def pause(self, gripper: float) -> Iterator[Move]:
         """Sometimes holds still for a while."""
         if self.rng.random() < self.style.pauses / 4 and self.at_leisure:
-            ticks = 1 + self.rng.poisson(self.style.pause / koch.CONTROL_PERIOD)
+            ticks = 1 + self.rng.poisson(self.style.pause / CONTROL_PERIOD)
             for _ in range(ticks):
                 yield self.stay(gripper)
 
@@ -207,6 +208,6 @@ class Hand:
             target = self.sight.tool_position + share * way
             target = target + self.rng.normal(0.0, self.style.detour_size, 3)
             target[2] = max(target[2], height)
-            target = np.clip(target, koch.WORKSPACE_LOW, koch.WORKSPACE_HIGH)
+            target = np.clip(target, self.sight.arm.workspace_low, self.sight.arm.workspace_high)
             yield from self.go(target, gripper)
             yield from self.pause(gripper)

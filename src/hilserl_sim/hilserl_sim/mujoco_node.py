@@ -27,14 +27,15 @@ from hilserl_core.parameters import parameter
 from hilserl_core.ros_parameters import declare
 from hilserl_core.stamps import ns_to_stamp, stamp_to_ns
 from hilserl_core.step import Phase
-from hilserl_description import koch
+from hilserl_description.arm_model import CONTROL_PERIOD, JOINT_NAMES
+from hilserl_description.models import MODELS
 from hilserl_description.scenes import CAMERAS, SCENES, TASKS
 from hilserl_msgs.msg import Observation, RunStatus, ServoState
 from hilserl_msgs.srv import Reset
 from hilserl_sim.scene_topics import SceneTopics
 from hilserl_sim.world import RAMP_PERIOD, REGIONS, SimulationError, World
 
-_TICK = round(koch.CONTROL_PERIOD * 1e9)
+_TICK = round(CONTROL_PERIOD * 1e9)
 # A new episode's first stamp leaps ahead, so that whoever follows the frames sees that
 # the arm did not get there by itself.
 _LEAP = 1_000_000_000
@@ -51,6 +52,7 @@ _REPEAT = 0.5
 class MujocoParameters:
     """Parameters of ``mujoco_node``."""
 
+    arm: str = parameter("koch", "which arm it is", choices=tuple(MODELS))
     task: str = parameter("lift_cube", "what the scene is for", choices=TASKS)
     scene: str = parameter("plain", "how it looks: hilserl_sim.appearance says", choices=SCENES)
     lockstep: bool = parameter(True, "wait for each command, instead of following the wall clock")
@@ -74,8 +76,8 @@ class MujocoNode(Node):
     def __init__(self) -> None:
         super().__init__("mujoco_node")
         self._parameters = declare(self, MujocoParameters)
-        size = self._parameters.image_size
-        self._world = World(self._parameters.task, (size, size), self._parameters.scene)
+        p = self._parameters
+        self._world = World(p.task, (p.image_size, p.image_size), p.scene, MODELS[p.arm])
         self._stamp = 0
         self._newest_status = 0
         self._demonstrating = False
@@ -90,11 +92,11 @@ class MujocoNode(Node):
 
     def _make_messages(self) -> None:
         """Messages are made once and filled anew: a frame costs its numbers alone."""
-        names = list(koch.JOINT_NAMES)
+        names = list(JOINT_NAMES)
         self._joints = JointState(name=names)
         self._servos = ServoState(
             name=names,
-            voltage=array("d", [12.0, 12.0, 5.0, 5.0, 5.0, 5.0]),
+            voltage=array("d", [joint.voltage for joint in self._world.arm.joints]),
             temperature=array("d", [30.0] * 6),
             hardware_error=array("B", bytes(6)),
         )
@@ -150,9 +152,9 @@ class MujocoNode(Node):
         return response
 
     def _on_command(self, message: Float64MultiArray) -> None:
-        if len(message.data) != len(koch.JOINTS):
+        if len(message.data) != len(JOINT_NAMES):
             self.get_logger().warning(
-                f"a command of {len(message.data)} joints is ignored: send {len(koch.JOINTS)}",
+                f"a command of {len(message.data)} joints is ignored: send {len(JOINT_NAMES)}",
                 throttle_duration_sec=5.0,
             )
             return
@@ -160,7 +162,7 @@ class MujocoNode(Node):
             self._command[:] = message.data
         elif self._waiting:
             self._waiting = False
-            self._simulate(message.data, koch.CONTROL_PERIOD)
+            self._simulate(message.data, CONTROL_PERIOD)
             self._stamp += _TICK
             self._publish_frame()
 

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from hilserl_core.spec import ActionSpec
 from hilserl_core.step import Event, Phase
-from hilserl_description import koch
+from hilserl_description.arm_model import CONTROL_PERIOD
 from hilserl_sim.hand import Sight, Style
 from hilserl_sim.scripted import ScriptedMotion
 from hilserl_sim.skills import skill_of
 from hilserl_sim.tasks import Judge
 
-_RATE = 1 / koch.CONTROL_PERIOD  # ticks a second
+_RATE = 1 / CONTROL_PERIOD  # ticks a second
 _ASK_AGAIN = 40  # ticks, longer than any handover takes
 _SAY_AGAIN = 10  # ticks, after which a word that ended no episode is said again
 
@@ -77,7 +77,7 @@ class Progress:
         if value > self._best + self._threshold:
             self._best, self.stalled = value, 0.0
         else:
-            self.stalled += koch.CONTROL_PERIOD
+            self.stalled += CONTROL_PERIOD
         return self.stalled
 
 
@@ -132,7 +132,7 @@ class ScriptedOperator:
             driving: whether the person's last action was the one executed.
             ready: whether one given now would be: nobody begins before the countdown is over.
         """
-        done = self._judge.update(sight.scene, koch.CONTROL_PERIOD)
+        done = self._judge.update(sight.scene, CONTROL_PERIOD)
         if self._phase == Phase.TRAIN and self._intervene:
             self._consider(sight, done)
         values = self.rest

@@ -25,15 +25,16 @@ from hilserl_core.parameters import parameter
 from hilserl_core.ros_parameters import declare
 from hilserl_core.stamps import stamp_to_ns
 from hilserl_core.step import Event, Outcome, Phase, Source
-from hilserl_description import koch
+from hilserl_description.arm_model import CONTROL_PERIOD, GRIPPER, JOINT_NAMES, action_spec
 from hilserl_description.kinematics import ForwardKinematics
+from hilserl_description.models import MODELS
 from hilserl_description.scenes import TASKS
 from hilserl_msgs.msg import Action, Arbitration, OperatorEvent, RunStatus
 from hilserl_sim.hand import DEMONSTRATING, SKILLED, Sight, Style
 from hilserl_sim.operator import WORDS, Habits, ScriptedOperator
 from hilserl_sim.tasks import WITH_PEG, Peg
 
-_TICK = round(koch.CONTROL_PERIOD * 1e9)
+_TICK = round(CONTROL_PERIOD * 1e9)
 _PATIENCE_FOR_STATUS = 2.0  # s of wall-clock that a first frame waits for its run status
 _MATCHING = 0.5  # s of wall-clock from here knowing the mux to the mux knowing us
 _REPEAT = 1.0  # s of wall-clock without a next frame after which an answer is sent again
@@ -43,6 +44,7 @@ _REPEAT = 1.0  # s of wall-clock without a next frame after which an answer is s
 class OperatorParameters:
     """Parameters of ``operator_node``."""
 
+    arm: str = parameter("koch", "which arm it is", choices=tuple(MODELS))
     task: str = parameter("lift_cube", "what is to be done", choices=TASKS)
     lockstep: bool = parameter(True, "answer every frame of a simulator that waits for it")
     seed: int = parameter(0, "of everything random about the person", low=0)
@@ -118,7 +120,7 @@ def make_operator(p: OperatorParameters) -> ScriptedOperator:
         p.failures,
     )
     return ScriptedOperator(
-        p.task, koch.action_spec(), p.seed, demonstrating, helping, habits, p.intervene
+        p.task, action_spec(), p.seed, demonstrating, helping, habits, p.intervene
     )
 
 
@@ -129,7 +131,8 @@ class OperatorNode(Node):
         super().__init__("operator_node")
         self._parameters = declare(self, OperatorParameters)
         self._operator = make_operator(self._parameters)
-        self._forward = ForwardKinematics()
+        self._arm = MODELS[self._parameters.arm]
+        self._forward = ForwardKinematics(self._arm)
         self._has_peg = self._parameters.task in WITH_PEG
         self._status: RunStatus | None = None
         self._status_is_new = False
@@ -147,7 +150,7 @@ class OperatorNode(Node):
         device = self._parameters.device
         self._answer = Action(source=int(Source.HUMAN))
         self._event = OperatorEvent(device=device)
-        self._leader = JointState(name=list(koch.JOINT_NAMES))
+        self._leader = JointState(name=list(JOINT_NAMES))
         self._actions = self.create_publisher(Action, f"teleop/{device}/action", qos.RELIABLE)
         self._events = self.create_publisher(OperatorEvent, f"teleop/{device}/event", qos.RELIABLE)
         topic = f"teleop/{device}/joint_states"
@@ -309,9 +312,10 @@ class OperatorNode(Node):
             joint_position=position,
             tool_position=self._forward.position(position),
             target_position=self._forward.position(command),
-            gripper_command=float(command[koch.GRIPPER]),
+            gripper_command=float(command[GRIPPER]),
             object_position=self._object[1],
             peg=self._peg[1],
+            arm=self._arm,
         )
         decision = self._operator.tick(sight, driving, self._may_move())
         self._publish(decision.values, decision.event)

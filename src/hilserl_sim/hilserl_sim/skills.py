@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilserl_core.errors import UserError
-from hilserl_description import koch
+from hilserl_description.arm_model import GRIPPER
 from hilserl_sim.hand import CLOSE, HOVER, OPEN, STAY, Hand, Move, Sight
 from hilserl_sim.tasks import GOALS, GRASP_DISTANCE, INSERTION_DEPTH, Peg
 
@@ -147,10 +147,11 @@ def _grasp(hand: Hand, offset: Vector) -> Iterator[Move]:
     yield from _approach(hand, offset, _GRASP_HEIGHT, within=0.005, care=hand.style.care)
     yield from hand.pause(OPEN)
     for _ in range(10):
-        before = hand.sight.joint_position[koch.GRIPPER]
+        before = hand.sight.joint_position[GRIPPER]
         yield hand.stay(CLOSE)
-        moved = abs(hand.sight.joint_position[koch.GRIPPER] - before)
-        closing = hand.sight.joint_position[koch.GRIPPER] > koch.GRIPPER_OPENED + 0.3
+        moved = abs(hand.sight.joint_position[GRIPPER] - before)
+        arm = hand.sight.arm
+        closing = arm.opening(hand.sight.joint_position) < arm.widest - 0.3
         if closing and moved < 0.04:
             return
 

@@ -31,8 +31,6 @@ WITH_PEG = ("insert_peg",)
 """Tasks whose scene has a peg, in the gripper from the start."""
 INSERTION_DEPTH = 0.015
 """m, how far the peg's tip must be below the socket's upper edge."""
-SOCKET_LOW, SOCKET_HIGH = (-0.05, 0.11), (0.05, 0.16)
-"""m, base frame: where (x, y) the socket may stand: where the tool can point straight down."""
 SOCKET_HEIGHT = 0.022
 """m, of its upper edge above the table."""
 PEG_GRIP = 0.038

@@ -9,15 +9,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hilserl_core.errors import UserError
-from hilserl_description import koch
+from hilserl_description.arm_model import CONTROL_PERIOD, GRIPPER, ArmModel
+from hilserl_description.koch import KOCH
 from hilserl_description.scenes import CAMERAS, load_scene
 from hilserl_sim.appearance import Appearance
 from hilserl_sim.tasks import (
     GOALS,
     PEG_GRIP,
     SOCKET_HEIGHT,
-    SOCKET_HIGH,
-    SOCKET_LOW,
     Judge,
     Peg,
     Scene,
@@ -34,11 +33,9 @@ _UNSTABLE = (
     mujoco.mjtWarning.mjWARN_BADQACC,
 )
 _FAR_FROM_GOAL = 0.06  # m, so that no episode begins as a success
-_GRIPPED = -0.44  # rad: the jaws are parallel, and touch the head of the peg
-# m, in the hand's frame: the middle of the peg's gripped head, and how far at random it is
-# from there along and across the jaws; rad, how far it is turned about their normal.
-_HEAD_IN_HAND = np.array([-0.064, -0.01125, 0.0011])
-_HEAD_SHIFT, _HEAD_TURN = np.array([0.001, 0.0, 0.001]), 0.03
+# How far at random the peg's gripped head is from the middle between the jaws, along and across
+# them, m; and how far it is turned about their normal, rad.
+_HEAD_SHIFT, _HEAD_TURN = 0.001, 0.03
 _SETTLING = 0.3  # s until the grip has settled
 
 
@@ -50,22 +47,28 @@ class World:
     """A robot and a scene that keep the driver's rules: limits and ramped setpoints.
 
     Attributes:
+        arm: which arm it is.
         start: (6,) rad, the command with which an episode begins: home, the gripper open,
             or closed about the peg.
     """
 
     def __init__(
-        self, task: str, image_size: tuple[int, int] = (128, 128), scene: str = "plain"
+        self,
+        task: str,
+        image_size: tuple[int, int] = (128, 128),
+        scene: str = "plain",
+        arm: ArmModel = KOCH,
     ) -> None:
         """
         Args:
             task: one of ``scenes.TASKS``.
             image_size: (height, width) of rendered images, pixels.
             scene: "plain", or "hard": one that looks different in every episode.
+            arm: that stands in it.
         """
-        self.task = task
-        self.model = load_scene(task, scene)
-        self._appearance = Appearance(self.model) if scene == "hard" else None
+        self.task, self.arm = task, arm
+        self.model = load_scene(task, scene, arm)
+        self._appearance = Appearance(self.model, arm) if scene == "hard" else None
         self.data = mujoco.MjData(self.model)
         self.judge = Judge(task)
         self._image_size = image_size
@@ -74,12 +77,12 @@ class World:
         self._object = self.model.body("object").id
         self._mocap = int(self.model.body("object").mocapid[0])
         self._substeps = round(RAMP_PERIOD / self.model.opt.timestep)
-        self._ramp = koch.VELOCITY_LIMIT * RAMP_PERIOD
+        self._ramp = arm.velocity_limit * RAMP_PERIOD
         self._hand = self.model.body("hand").id
         self._peg = mujoco.mj_name2id(self.model, mujoco.mjtObj.mjOBJ_BODY, "peg")
-        self.start: Vector = koch.HOME.copy()
+        self.start: Vector = arm.home.copy()
         if self._peg >= 0:
-            self.start[koch.GRIPPER] = koch.GRIPPER_CLOSED
+            self.start[GRIPPER] = arm.gripper_closed
         self._setpoint = self.start.copy()
         self.reset(0)
 
@@ -121,9 +124,7 @@ class World:
 
     def _place_object(self, rng: np.random.Generator, region: str) -> Vector:
         """Draws the object's pose; returns its place (2,) m."""
-        low, high = np.array(koch.PATCH_LOW), np.array(koch.PATCH_HIGH)
-        if self._peg >= 0:
-            low, high = np.array(SOCKET_LOW), np.array(SOCKET_HIGH)
+        low, high = np.array(self.arm.upright if self._peg >= 0 else self.arm.patch)
         if region == "left":
             high[0] = 0.0
         elif region == "right":
@@ -145,14 +146,16 @@ class World:
 
     def _grip_peg(self, rng: np.random.Generator) -> None:
         """Puts the peg between the jaws, a little askew, and closes them."""
-        self.data.qpos[koch.GRIPPER] = _GRIPPED
+        grip = self.arm.hand
+        self.data.qpos[GRIPPER] = grip.gripped
         mujoco.mj_kinematics(self.model, self.data)
         hand = self.data.xmat[self._hand].reshape(3, 3)
-        head = _HEAD_IN_HAND + rng.uniform(-1, 1, 3) * _HEAD_SHIFT
+        inward, backward = np.array(grip.inward), -np.array(grip.forward)
+        head = grip.held + rng.uniform(-1, 1, 3) * _HEAD_SHIFT * (1 - np.abs(inward))
         turn = rng.uniform(-_HEAD_TURN, _HEAD_TURN)
-        # The peg's z, from tip to head, is the hand's x turned about its y.
-        axis = hand @ np.array([np.cos(turn), 0.0, -np.sin(turn)])
-        across = hand[:, 1]
+        # The peg's z, from tip to head, points back along the tool, turned about the jaws' normal.
+        axis = hand @ (np.cos(turn) * backward + np.sin(turn) * np.cross(inward, backward))
+        across = hand @ inward
         rotation = np.column_stack([across, np.cross(axis, across), axis])
         position = self.data.xpos[self._hand] + hand @ head - PEG_GRIP * axis
         self.data.qpos[6:9] = position
@@ -163,7 +166,7 @@ class World:
         self._move(self.start, _SETTLING)
         self.data.xfrc_applied[self._peg] = 0.0
 
-    def step(self, command: ArrayLike, seconds: float = koch.CONTROL_PERIOD) -> None:
+    def step(self, command: ArrayLike, seconds: float = CONTROL_PERIOD) -> None:
         """Simulates ``seconds`` with the servos on their way to ``command`` (6,) rad.
 
         Raises:
@@ -183,7 +186,7 @@ class World:
         Raises:
             SimulationError: the physics became unstable.
         """
-        limit = np.minimum(np.asarray(torque, float), koch.TORQUE_LIMIT)
+        limit = np.minimum(np.asarray(torque, float), self.arm.torque_limit)
         self.model.actuator_forcerange[:, 0] = -limit
         self.model.actuator_forcerange[:, 1] = limit
         self.data.ctrl[:] = goal
@@ -199,7 +202,7 @@ class World:
 
     def _move(self, command: ArrayLike, seconds: float) -> None:
         """Simulates the servos on their way to ``command``."""
-        goal = np.clip(np.asarray(command, float), koch.LOW, koch.HIGH)
+        goal = np.clip(np.asarray(command, float), self.arm.low, self.arm.high)
         for _ in range(max(1, round(seconds / RAMP_PERIOD))):
             self._setpoint += np.clip(goal - self._setpoint, -self._ramp, self._ramp)
             self.data.ctrl[:] = self._setpoint
@@ -243,7 +246,7 @@ class World:
     @property
     def motor_current(self) -> Vector:
         """(6,) A, signed like the torque."""
-        result: Vector = self.data.actuator_force / koch.TORQUE_CONSTANT
+        result: Vector = self.data.actuator_force / self.arm.torque_constant
         return result
 
     @property

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hilserl_description import koch
 from hilserl_drivers.emulator.plant import Drive, Shaft
 from hilserl_drivers.registers import Mode
 from hilserl_sim.world import SimulationError, World
@@ -67,7 +66,7 @@ class WorldPlant:
         """Moves the goals (6,) rad on; returns the torques (6,) N m that may be used."""
         here = self._world.joint_position
         torque = np.zeros(len(drives))
-        for i, (drive, joint) in enumerate(zip(drives, koch.JOINTS, strict=True)):
+        for i, (drive, joint) in enumerate(zip(drives, self._world.arm.joints, strict=True)):
             if not drive.torque_on or drive.mode not in POSITION_MODES:
                 self._goal[i] = here[i]
                 continue

@@ -7,8 +7,8 @@ import pytest
 
 from hilserl_core.errors import UserError
 from hilserl_core.step import Event, Phase
-from hilserl_description import koch
 from hilserl_description.action_mapping import ActionMapping
+from hilserl_description.arm_model import CONTROL_PERIOD, GRIPPER, action_spec
 from hilserl_description.kinematics import ForwardKinematics
 from hilserl_description.scenes import TASKS
 from hilserl_sim.hand import DEMONSTRATING, SKILLED, Sight, Style
@@ -16,7 +16,7 @@ from hilserl_sim.operator import Habits, Progress, ScriptedOperator
 from hilserl_sim.scripted import ScriptedMotion
 from hilserl_sim.world import World
 
-SPEC = koch.action_spec()
+SPEC = action_spec()
 FORWARD = ForwardKinematics()
 
 
@@ -37,7 +37,7 @@ class Bench:
             self.world.joint_position,
             self.world.tool_position,
             FORWARD.position(last),
-            float(last[koch.GRIPPER]),
+            float(last[GRIPPER]),
             self.world.object_position,
             self.world.peg,
         )
@@ -53,9 +53,9 @@ def perform(
     """Seconds to success, or None."""
     bench.reset(seed, region)
     motion = ScriptedMotion(bench.task, SPEC, style, np.random.default_rng(seed))
-    for tick in range(round(seconds / koch.CONTROL_PERIOD)):
+    for tick in range(round(seconds / CONTROL_PERIOD)):
         if bench.step(motion.act(bench.sight())):
-            return (tick + 1) * koch.CONTROL_PERIOD
+            return (tick + 1) * CONTROL_PERIOD
     return None
 
 
@@ -193,7 +193,7 @@ def test_patience_delays_help():
         person.begin(Phase.TRAIN, 0)
         for tick in range(60):
             if person.tick(bench.sight(), False).event == Event.TAKEOVER:
-                first.append(tick * koch.CONTROL_PERIOD)
+                first.append(tick * CONTROL_PERIOD)
                 break
             bench.step(np.zeros(4))
     assert first == pytest.approx([1.3, 3.3], abs=0.11)

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from hilserl_core.errors import UserError
-from hilserl_description import koch
 from hilserl_description.action_mapping import ActionMapping
+from hilserl_description.arm_model import action_spec
+from hilserl_description.koch import KOCH
 from hilserl_description.scenes import TASKS
 from hilserl_sim.tasks import (
     INSERTION_DEPTH,
@@ -27,7 +28,7 @@ from hilserl_sim.world import SimulationError, World
 
 
 def trajectory(seed: int) -> np.ndarray:
-    world, mapping = World("lift_cube"), ActionMapping(koch.action_spec())
+    world, mapping = World("lift_cube"), ActionMapping(action_spec())
     world.reset(seed)
     rng = np.random.default_rng(seed)
     rows = []
@@ -49,12 +50,12 @@ def test_resets_cover_the_patch_and_its_left_half():
         world.reset(seed)
         places.append(world.object_position)
     low, high = np.min(places, axis=0)[:2], np.max(places, axis=0)[:2]
-    assert (low >= koch.PATCH_LOW).all()
-    assert (high <= koch.PATCH_HIGH).all()
+    assert (low >= KOCH.patch_low).all()
+    assert (high <= KOCH.patch_high).all()
     assert (high - low > (0.15, 0.11)).all()
     for seed in range(50):
         world.reset(seed, "left")
-        assert koch.PATCH_LOW[0] <= world.object_position[0] <= 0.0
+        assert KOCH.patch_low[0] <= world.object_position[0] <= 0.0
     with pytest.raises(UserError, match=r"'middle'.*left"):
         world.reset(0, "middle")
 
@@ -68,24 +69,24 @@ def test_an_idle_arm_stays_at_home_and_succeeds_at_nothing(task):
             world.step(world.start)
             assert world.reward == 0.0
         # What is between the jaws keeps them open.
-        assert world.joint_position[:5] == pytest.approx(koch.HOME[:5], abs=0.03)
+        assert world.joint_position[:5] == pytest.approx(KOCH.home[:5], abs=0.03)
         assert np.isfinite(world.motor_current).all()
 
 
 def test_torque_stays_below_the_servos_limits_and_setpoints_are_ramped():
     world = World("lift_cube")
-    world.step(koch.HIGH, 0.1)
-    torque = world.motor_current * koch.TORQUE_CONSTANT
-    assert (np.abs(torque) <= koch.TORQUE_LIMIT + 1e-9).all()
-    moved = np.abs(world.joint_position - koch.HOME)
-    assert (moved <= koch.VELOCITY_LIMIT * 0.1 + 0.02).all()
+    world.step(KOCH.high, 0.1)
+    torque = world.motor_current * KOCH.torque_constant
+    assert (np.abs(torque) <= KOCH.torque_limit + 1e-9).all()
+    moved = np.abs(world.joint_position - KOCH.home)
+    assert (moved <= KOCH.velocity_limit * 0.1 + 0.02).all()
 
 
 def test_an_unstable_simulation_is_not_passed_off_as_an_episode():
     world = World("lift_cube")
     world.data.qvel[:] = 1e12
     with pytest.raises(SimulationError, match=r"unstable"):
-        world.step(koch.HOME)
+        world.step(KOCH.home)
 
 
 @pytest.mark.parametrize("camera", ["front", "wrist"])
@@ -179,7 +180,7 @@ def test_a_peg_out_of_the_hand_and_not_in_the_socket_is_lost():
     world = World("insert_peg")
     world.reset(0)
     for _ in range(10):
-        world.step(koch.HOME)  # Opens the jaws.
+        world.step(KOCH.home)  # Opens the jaws.
     assert world.reward == -1.0
 
 

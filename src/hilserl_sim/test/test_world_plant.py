@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hilserl_core.errors import UserError
-from hilserl_description import koch
+from hilserl_description.koch import KOCH
 from hilserl_drivers.arms import ARMS, make_bus
 from hilserl_drivers.driver import Driver, DriverSettings
 from hilserl_drivers.emulator.arm import EmulatedArm
@@ -45,7 +45,7 @@ class Bench:
 
 def test_commands_move_the_scenes_arm_and_its_joints_are_what_is_read():
     bench = Bench()
-    target = koch.HOME + np.array([0.3, 0.1, -0.1, 0.2, 0.4, 0.5])
+    target = KOCH.home + np.array([0.3, 0.1, -0.1, 0.2, 0.4, 0.5])
     bench.run(2.0, target)
     assert bench.world.joint_position == pytest.approx(target, abs=0.05)
     assert bench.sample.position == pytest.approx(bench.world.joint_position, abs=0.01)
@@ -61,7 +61,7 @@ def test_an_arm_without_torque_sinks_and_home_brings_it_back():
     homing = bench.driver.home()
     bench.run(6.0)
     assert (homing.done, homing.problem) == (True, "")
-    assert bench.world.joint_position == pytest.approx(koch.HOME, abs=0.12)
+    assert bench.world.joint_position == pytest.approx(KOCH.home, abs=0.12)
 
 
 def test_a_servo_pushes_no_harder_than_it_was_allowed():
@@ -69,30 +69,30 @@ def test_a_servo_pushes_no_harder_than_it_was_allowed():
     plant = WorldPlant(world)
 
     def push(current: float) -> float:
-        drives = [Drive(True, Mode.CURRENT_POSITION, a, 1.0, 0.0) for a in koch.HOME.tolist()]
+        drives = [Drive(True, Mode.CURRENT_POSITION, a, 1.0, 0.0) for a in KOCH.home.tolist()]
         drives[0].position, drives[0].current = 2.0, current
         shafts = plant.advance(0.02, drives)
         return abs(shafts[0].current)
 
     assert push(0.2) == pytest.approx(0.2, rel=0.01)
-    assert push(10.0) <= koch.TORQUE_LIMIT[0] / koch.TORQUE_CONSTANT[0] + 1e-6
+    assert push(10.0) <= KOCH.torque_limit[0] / KOCH.torque_constant[0] + 1e-6
 
 
 def test_a_profile_slows_a_servo_down():
     world = World("reach")
     plant = WorldPlant(world)
-    drives = [Drive(True, Mode.EXTENDED_POSITION, a, 1.3, 0.5) for a in koch.HOME.tolist()]
+    drives = [Drive(True, Mode.EXTENDED_POSITION, a, 1.3, 0.5) for a in KOCH.home.tolist()]
     drives[0].position = 1.5
     for _ in range(50):
         plant.advance(0.01, drives)
-    assert plant.advance(0.0, drives)[0].position - koch.HOME[0] == pytest.approx(0.25, abs=0.04)
+    assert plant.advance(0.0, drives)[0].position - KOCH.home[0] == pytest.approx(0.25, abs=0.04)
 
 
 def test_a_person_puts_the_object_elsewhere_and_leaves_the_arm_alone():
     world = World("lift_cube")
     world.reset(7)
     there = world.object_position
-    pose = koch.HOME + 0.1
+    pose = KOCH.home + 0.1
     world.reset(3)
     world.step(pose)
     before = world.joint_position

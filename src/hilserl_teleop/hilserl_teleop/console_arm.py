@@ -8,17 +8,18 @@ from typing import Any
 from xml.etree.ElementTree import Element
 
 from hilserl_core.errors import UserError
-from hilserl_description import koch
+from hilserl_description.arm_model import ArmModel
 from hilserl_description.scenes import model_path
 
 Numbers = list[float]
 
 
-def describe_arm(path: Path | None = None) -> dict[str, Any]:
+def describe_arm(arm: ArmModel, path: Path | None = None) -> dict[str, Any]:
     """The arm of a URDF, ready for JSON.
 
     Args:
-        path: of the URDF; the Koch's where none is given.
+        arm: which arm it is.
+        path: of the URDF; the arm's own where none is given.
 
     Returns:
         ``joints``: each with name, type, parent, child, origin (xyz in m, rpy in rad), axis
@@ -29,7 +30,7 @@ def describe_arm(path: Path | None = None) -> dict[str, Any]:
     Raises:
         UserError: the file is no URDF.
     """
-    path = path or model_path("urdf/koch.urdf")
+    path = path or model_path(f"urdf/{arm.name}.urdf")
     try:
         robot = ElementTree.parse(path).getroot()
     except (OSError, ElementTree.ParseError) as error:
@@ -45,7 +46,7 @@ def describe_arm(path: Path | None = None) -> dict[str, Any]:
             link.get("name", ""): [_shape(each, colours) for each in link.findall("visual")]
             for link in robot.findall("link")
         },
-        "workspace": [koch.WORKSPACE_LOW.tolist(), koch.WORKSPACE_HIGH.tolist()],
+        "workspace": [arm.workspace_low.tolist(), arm.workspace_high.tolist()],
     }
 
 

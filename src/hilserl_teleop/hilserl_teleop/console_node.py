@@ -32,6 +32,7 @@ from hilserl_core.qos import LATCHED, RELIABLE, SENSOR
 from hilserl_core.ros_parameters import declare
 from hilserl_core.stamps import stamp_to_ns
 from hilserl_core.step import Event
+from hilserl_description.models import MODELS
 from hilserl_msgs.msg import Action, Arbitration, LearnerStatus, Reward, RunStatus, ServoState
 from hilserl_teleop.console_access import Access, check_host
 from hilserl_teleop.console_arm import describe_arm
@@ -57,6 +58,7 @@ SHOW = 0.1
 class ConsoleParameters:
     """Parameters of the console."""
 
+    arm: str = parameter("koch", "which arm it is", choices=tuple(MODELS))
     port: int = parameter(8080, "of the page", low=1, high=65535)
     host: str = parameter(
         "127.0.0.1",
@@ -159,7 +161,7 @@ class ConsoleNode(Node):
             "keys": browser_keys(),
             "speeds": SPEEDS,
             "speed": p.speed,
-            "arm": describe_arm(),
+            "arm": describe_arm(MODELS[p.arm]),
             "regions": review.regions,
             "reviews": run is not None,
         }

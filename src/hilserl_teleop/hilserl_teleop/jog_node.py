@@ -20,7 +20,7 @@ from hilserl_core.parameters import parameter
 from hilserl_core.qos import LATCHED, SENSOR
 from hilserl_core.ros_parameters import declare
 from hilserl_core.step import Event
-from hilserl_description import koch
+from hilserl_description.arm_model import action_spec
 from hilserl_msgs.msg import Arbitration
 from hilserl_teleop.handheld import LAYOUTS, Handheld, HandheldSettings
 from hilserl_teleop.operator_device import OperatorDevice
@@ -55,7 +55,7 @@ class JogNode(Node):
     def __init__(self) -> None:
         super().__init__("jog_node")
         p = self._parameters = declare(self, JogParameters)
-        self._handheld = Handheld(p.kind, koch.action_spec(p.action_space), p)
+        self._handheld = Handheld(p.kind, action_spec(p.action_space), p)
         self._arbitration = Arbitration()
         self._heard = False
         self._asked: tuple[Event | None, float] = (None, 0.0)

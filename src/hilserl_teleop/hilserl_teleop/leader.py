@@ -15,8 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from hilserl_core.parameters import parameter
 from hilserl_core.spec import ActionSpec
-from hilserl_description import koch
+from hilserl_description.arm_model import GRIPPER, JOINT_NAMES, ArmModel
 from hilserl_description.kinematics import ForwardKinematics
+from hilserl_description.koch import KOCH
 
 Vector = NDArray[np.float64]
 
@@ -59,8 +60,8 @@ class PushDetector:
 
     def __init__(self, settings: PushSettings) -> None:
         self._settings = settings
-        self._angle = np.full(len(koch.JOINTS), settings.push_angle)
-        self._angle[koch.GRIPPER] = settings.squeeze_angle
+        self._angle = np.full(len(JOINT_NAMES), settings.push_angle)
+        self._angle[GRIPPER] = settings.squeeze_angle
         self._armed = False
         self._since: float | None = None
 
@@ -97,10 +98,10 @@ class PushDetector:
 class LeaderMapping:
     """Turns where a limp leader is into actions of the run's action space."""
 
-    def __init__(self, spec: ActionSpec) -> None:
-        self._spec = spec
+    def __init__(self, spec: ActionSpec, arm: ArmModel = KOCH) -> None:
+        self._spec, self._arm = spec, arm
         self._scale = np.array(spec.scale[: spec.arm_dim])
-        self._forward = ForwardKinematics()
+        self._forward = ForwardKinematics(arm)
         self._offset: Vector = np.zeros(spec.arm_dim)
         self._opens = self._gripped = False
 
@@ -113,7 +114,7 @@ class LeaderMapping:
         """
         leader = np.asarray(leader, float)
         self._offset = self._place(np.asarray(command, float)) - self._place(leader)
-        self._opens = _opened(leader) > (CLOSES_BELOW + OPENS_ABOVE) / 2
+        self._opens = self._opened(leader) > (CLOSES_BELOW + OPENS_ABOVE) / 2
         self._gripped = False
 
     def action(self, leader: ArrayLike, command: ArrayLike) -> NDArray[np.float32]:
@@ -137,20 +138,18 @@ class LeaderMapping:
 
     def _grip(self, leader: Vector, command: Vector) -> float:
         """Closes or opens once the person has; what is commanded already is not repeated."""
-        opened = _opened(leader)
+        opened = self._opened(leader)
         opens = opened > (CLOSES_BELOW if self._opens else OPENS_ABOVE)
         self._gripped = self._gripped or opens != self._opens
         self._opens = opens
-        wanted = koch.GRIPPER_OPENED if self._opens else koch.GRIPPER_CLOSED
-        if not self._gripped or abs(command[koch.GRIPPER] - wanted) < 1e-6:
+        wanted = self._arm.gripper_opened if self._opens else self._arm.gripper_closed
+        if not self._gripped or abs(command[GRIPPER] - wanted) < 1e-6:
             return STAY
         return OPEN if self._opens else CLOSE
 
-
-def _opened(joints: Vector) -> float:
-    """How far a gripper is open, as a share of its way."""
-    way = koch.GRIPPER_OPENED - koch.GRIPPER_CLOSED
-    return float((joints[koch.GRIPPER] - koch.GRIPPER_CLOSED) / way)
+    def _opened(self, joints: Vector) -> float:
+        """How far a gripper is open, as a share of its way."""
+        return self._arm.opening(joints) / self._arm.widest
 
 
 @dataclass
@@ -167,6 +166,7 @@ class Leader:
     Args:
         spec: the run's action space.
         settings: of the push that takes over.
+        arm: of both, leader and follower.
         stale: s, after which an arm that says nothing is not there.
 
     Attributes:
@@ -174,15 +174,18 @@ class Leader:
         limp: whether its driver has said that it is limp; None where it has yet to say.
     """
 
-    def __init__(self, spec: ActionSpec, settings: PushSettings, stale: float = 0.2) -> None:
+    def __init__(
+        self, spec: ActionSpec, settings: PushSettings, arm: ArmModel = KOCH, stale: float = 0.2
+    ) -> None:
         self.leads = False
         self.limp: bool | None = None
         self._rest = np.zeros(spec.dim, np.float32)
-        self._mapping = LeaderMapping(spec)
+        self._arm = arm
+        self._mapping = LeaderMapping(spec, arm)
         self._push = PushDetector(settings)
         self._stale = stale
         self._leader, self._follower = _Arm(), _Arm()
-        self._current: Vector = np.full(len(koch.JOINTS), np.nan)
+        self._current: Vector = np.full(len(JOINT_NAMES), np.nan)
         self._command: Vector | None = None
         self._begun = False
 
@@ -226,7 +229,7 @@ class Leader:
             return None
         if now - self._follower.at > self._stale:
             return None
-        return np.clip(self._follower.position, koch.LOW, koch.HIGH)
+        return np.clip(self._follower.position, self._arm.low, self._arm.high)
 
     def pushed(self, now: float) -> bool:
         """Whether a person has just taken it; to be asked at every measurement."""

@@ -26,7 +26,8 @@ from hilserl_core.parameters import parameter
 from hilserl_core.qos import COMMAND, LATCHED, SENSOR
 from hilserl_core.ros_parameters import declare
 from hilserl_core.step import Event
-from hilserl_description import koch
+from hilserl_description.arm_model import JOINT_NAMES, action_spec
+from hilserl_description.models import MODELS
 from hilserl_msgs.msg import Arbitration, ServoState
 from hilserl_teleop.leader import Leader, PushSettings
 from hilserl_teleop.operator_device import OperatorDevice
@@ -43,7 +44,8 @@ class LeaderParameters(PushSettings):
     """Parameters of ``leader_node``."""
 
     device: str = parameter("leader", "name of this device, one of the mux's devices")
-    arm: str = parameter("leader", "namespace of the leader arm's driver")
+    arm: str = parameter("koch", "which arm it is", choices=tuple(MODELS))
+    driver: str = parameter("leader", "namespace of the leader arm's driver")
     action_space: str = parameter(
         "ee_delta", "what actions mean", choices=("ee_delta", "joint_delta")
     )
@@ -56,9 +58,9 @@ class LeaderParameters(PushSettings):
 def in_order(message: JointState | ServoState, values: Any) -> NDArray[np.float64] | None:
     """Values (6,) of a message in the order of the arm's joints; None where one is missing."""
     numbers = dict(zip(message.name, values, strict=False))
-    if not numbers.keys() >= set(koch.JOINT_NAMES):
+    if not numbers.keys() >= set(JOINT_NAMES):
         return None
-    return np.array([numbers[name] for name in koch.JOINT_NAMES], float)
+    return np.array([numbers[name] for name in JOINT_NAMES], float)
 
 
 class LeaderNode(Node):
@@ -67,7 +69,7 @@ class LeaderNode(Node):
     def __init__(self) -> None:
         super().__init__("leader_node")
         p = self._parameters = declare(self, LeaderParameters)
-        self._leader = Leader(koch.action_spec(p.action_space), p)
+        self._leader = Leader(action_spec(p.action_space), p, MODELS[p.arm])
         self._arbitration = Arbitration()
         self._asked: tuple[Any, bool, float] | None = None
         self._device = OperatorDevice(self, p.device, self.get_logger().debug)
@@ -78,15 +80,15 @@ class LeaderNode(Node):
         Diagnostics(self, "leader arm", self._health)
 
     def _connect(self) -> None:
-        device, arm = f"teleop/{self._parameters.device}", self._parameters.arm
+        device, driver = f"teleop/{self._parameters.device}", self._parameters.driver
         publish, subscribe = self.create_publisher, self.create_subscription
         self._pose = publish(JointState, f"{device}/joint_states", SENSOR)
-        commands = f"{arm}/forward_position_controller/commands"
+        commands = f"{driver}/forward_position_controller/commands"
         self._commands = publish(Float64MultiArray, commands, COMMAND)
-        self._lead = self.create_client(SetBool, f"{arm}/robot/lead")
+        self._lead = self.create_client(SetBool, f"{driver}/robot/lead")
         subscribe(JointState, "joint_states", self._on_follower, SENSOR)
-        subscribe(JointState, f"{arm}/joint_states", self._on_leader, SENSOR)
-        subscribe(ServoState, f"{arm}/servo_states", self._on_servos, SENSOR)
+        subscribe(JointState, f"{driver}/joint_states", self._on_leader, SENSOR)
+        subscribe(ServoState, f"{driver}/servo_states", self._on_servos, SENSOR)
         subscribe(Float64MultiArray, "forward_position_controller/commands",
                   self._on_command, COMMAND)  # fmt: skip
         subscribe(Arbitration, "arbitration", self._on_arbitration, LATCHED)
@@ -115,7 +117,7 @@ class LeaderNode(Node):
             self._leader.leader_current(current)
 
     def _on_command(self, message: Float64MultiArray) -> None:
-        if len(message.data) == len(koch.JOINTS):
+        if len(message.data) == len(JOINT_NAMES):
             self._leader.command(message.data)
 
     def _on_arbitration(self, message: Arbitration) -> None:

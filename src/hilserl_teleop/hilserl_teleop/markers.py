@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hilserl_core.spec import ActionSpec
-from hilserl_description import koch
+from hilserl_description.arm_model import ArmModel
 from hilserl_description.kinematics import ForwardKinematics
 from hilserl_teleop.arbitration import State
 
@@ -104,15 +104,16 @@ class Painter:
     """Turns a view into shapes.
 
     Args:
+        arm: that the view is of.
         spec: the run's action space.
         lookahead: control ticks of the proposed motion that an arrow shows.
     """
 
-    def __init__(self, spec: ActionSpec, lookahead: float = 4.0) -> None:
-        self._spec, self._lookahead = spec, lookahead
-        self._position = ForwardKinematics().position
+    def __init__(self, arm: ArmModel, spec: ActionSpec, lookahead: float = 4.0) -> None:
+        self._arm, self._spec, self._lookahead = arm, spec, lookahead
+        self._position = ForwardKinematics(arm).position
         self._workspace = Shape(
-            "workspace", "lines", box(koch.WORKSPACE_LOW, koch.WORKSPACE_HIGH), NOBODY, 0.001
+            "workspace", "lines", box(arm.workspace_low, arm.workspace_high), NOBODY, 0.001
         )
 
     def shapes(self, view: View) -> list[Shape]:
@@ -156,7 +157,8 @@ class Painter:
             return arm
         moved = command.copy()
         moved[: spec.arm_dim] += arm
-        return self._position(np.clip(moved, koch.LOW, koch.HIGH)) - self._position(command)
+        moved = np.clip(moved, self._arm.low, self._arm.high)
+        return self._position(moved) - self._position(command)
 
 
 def _reward(view: View) -> Shape:

@@ -19,7 +19,8 @@ from hilserl_core.node import main as node_main
 from hilserl_core.parameters import parameter
 from hilserl_core.qos import LATCHED, RELIABLE
 from hilserl_core.ros_parameters import declare
-from hilserl_description import koch
+from hilserl_description.arm_model import JOINT_NAMES, action_spec
+from hilserl_description.models import MODELS
 from hilserl_msgs.msg import Action, Arbitration, Reward
 from hilserl_teleop.arbitration import State
 from hilserl_teleop.markers import Painter, Shape, View
@@ -37,6 +38,7 @@ _KINDS = {
 class MarkersParameters:
     """Parameters of markers_node."""
 
+    arm: str = parameter("koch", "which arm it is", choices=tuple(MODELS))
     action_space: str = parameter(
         "ee_delta", "what actions mean", choices=("ee_delta", "joint_delta")
     )
@@ -81,7 +83,7 @@ class MarkersNode(Node):
     def __init__(self) -> None:
         super().__init__("markers_node")
         p = declare(self, MarkersParameters)
-        self._painter = Painter(koch.action_spec(p.action_space), p.lookahead)
+        self._painter = Painter(MODELS[p.arm], action_spec(p.action_space), p.lookahead)
         self._silence = p.silence
         self._view = View()
         self._heard: dict[str, float] = {}
@@ -109,7 +111,7 @@ class MarkersNode(Node):
 
     def _on_action(self, message: Action) -> None:
         command = np.array(message.command)
-        if command.shape == koch.HOME.shape and np.isfinite(command).all():
+        if command.shape == (len(JOINT_NAMES),) and np.isfinite(command).all():
             self._see(dataclasses.replace(self._view, command=command))
 
     def _on_arbitration(self, message: Arbitration) -> None:

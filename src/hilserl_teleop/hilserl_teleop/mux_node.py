@@ -27,8 +27,9 @@ from hilserl_core.qos import COMMAND, LATCHED, RELIABLE, SENSOR
 from hilserl_core.ros_parameters import declare
 from hilserl_core.stamps import stamp_to_ns
 from hilserl_core.step import Event
-from hilserl_description import koch
 from hilserl_description.action_mapping import ActionMapping
+from hilserl_description.arm_model import JOINT_NAMES, action_spec
+from hilserl_description.models import MODELS
 from hilserl_msgs.msg import Action, Arbitration, OperatorEvent
 from hilserl_msgs.srv import Reset
 from hilserl_teleop.arbitration import Device, State, Status
@@ -41,6 +42,7 @@ POLLS_PER_PERIOD = 10
 class MuxParameters:
     """Parameters of the mux."""
 
+    arm: str = parameter("koch", "which arm it is", choices=tuple(MODELS))
     action_space: str = parameter(
         "ee_delta", "what actions mean", choices=("ee_delta", "joint_delta")
     )
@@ -125,10 +127,10 @@ class MuxNode(Node):
         super().__init__("mux_node")
         self._parameters = declare(self, MuxParameters)
         self._mux = Mux(
-            spec := koch.action_spec(self._parameters.action_space),
-            ActionMapping(spec),
+            spec := action_spec(self._parameters.action_space),
+            ActionMapping(spec, MODELS[self._parameters.arm]),
             self._parameters.device_list(),
-            joints=koch.JOINT_NAMES,
+            joints=JOINT_NAMES,
             lockstep=self._parameters.lockstep,
             period=1 / self._parameters.control_rate,
             tolerance=self._parameters.alignment_tolerance,
@@ -313,10 +315,10 @@ class MuxNode(Node):
         command = np.array(response.command, np.float64)
         if not response.success:
             self._fail_reset(response.message or "robot/reset failed without saying why")
-        elif command.shape != (len(koch.JOINT_NAMES),) or not np.isfinite(command).all():
+        elif command.shape != (len(JOINT_NAMES),) or not np.isfinite(command).all():
             self._fail_reset(
                 f"robot/reset answered the command {command.tolist()}: "
-                f"it must hold {len(koch.JOINT_NAMES)} finite joint positions"
+                f"it must hold {len(JOINT_NAMES)} finite joint positions"
             )
         else:
             self._mux.end_reset(stamp_to_ns(response.stamp), command)

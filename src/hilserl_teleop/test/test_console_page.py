@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from hilserl_core.errors import UserError
-from hilserl_description import koch
+from hilserl_description.arm_model import JOINT_NAMES
 from hilserl_description.kinematics import ForwardKinematics
+from hilserl_description.koch import KOCH
 from hilserl_teleop.console_arm import describe_arm
 from hilserl_teleop.console_pages import read_files
 from hilserl_teleop.keymap import COMMANDS, JOG, browser_keys
@@ -93,8 +94,8 @@ def rotation(axis: np.ndarray, angle: float) -> np.ndarray:
 
 def test_the_arm_that_is_drawn_stands_where_the_kinematics_say():
     """The same chain as the page's: the tool's link must be where MuJoCo's model has it."""
-    arm = describe_arm()
-    position = dict(zip(koch.JOINT_NAMES, koch.HOME, strict=True))
+    arm = describe_arm(KOCH)
+    position = dict(zip(JOINT_NAMES, KOCH.home, strict=True))
     frames = {"base_link": (np.eye(3), np.zeros(3))}
     for joint in arm["joints"]:
         turn, place = frames[joint["parent"]]
@@ -107,7 +108,7 @@ def test_the_arm_that_is_drawn_stands_where_the_kinematics_say():
         frames[joint["child"]] = (turn @ own @ rotation(axis, angle), there)
     turn, place = frames["hand"]
     tool = place + turn @ np.array([-0.064, -0.0205, 0.0011])
-    np.testing.assert_allclose(tool, ForwardKinematics().position(koch.HOME), atol=1e-6)
+    np.testing.assert_allclose(tool, ForwardKinematics().position(KOCH.home), atol=1e-6)
     limits = {joint["name"]: joint["limits"] for joint in arm["joints"] if joint["limits"]}
     assert limits["shoulder_lift"] == [-1.57, 1.22]
     assert all(min(shape["size"]) > 0 for shapes in arm["links"].values() for shape in shapes)
@@ -117,7 +118,7 @@ def test_what_is_no_urdf_is_refused(tmp_path):
     for text in ("", "<robot", "\0"):
         (tmp_path / "arm.urdf").write_text(text)
         with pytest.raises(UserError, match=r"arm\.urdf: cannot be read as URDF"):
-            describe_arm(tmp_path / "arm.urdf")
+            describe_arm(KOCH, tmp_path / "arm.urdf")
 
 
 def test_the_browsers_keys_are_the_terminals():

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from hilserl_core.errors import UserError
 from hilserl_core.step import Event
-from hilserl_description import koch
+from hilserl_description.arm_model import action_spec
 from hilserl_teleop.handheld import LAYOUTS, Handheld, HandheldSettings
 
 REST = [0.0] * 6
 
 
 def spacemouse(**settings: object) -> Handheld:
-    return Handheld("spacemouse", koch.action_spec(), HandheldSettings(**settings))
+    return Handheld("spacemouse", action_spec(), HandheldSettings(**settings))
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_the_cap_moves_the_tool_as_seen_from_behind_the_arm(axes, moved):
 @given(st.lists(st.floats(), min_size=0, max_size=9), st.sampled_from(list(LAYOUTS)))
 def test_whatever_comes_is_an_action_of_the_space(axes, kind):
     for space in ("ee_delta", "joint_delta"):
-        spec = koch.action_spec(space)
+        spec = action_spec(space)
         device = Handheld(kind, spec, HandheldSettings())
         device.axes(axes, 0.0)
         values = device.action(0.0)
@@ -95,7 +95,7 @@ def test_buttons_count_when_they_go_down():
 
 
 def test_a_gamepads_buttons_take_over_judge_and_stop():
-    device = Handheld("gamepad", koch.action_spec(), HandheldSettings(success=9))
+    device = Handheld("gamepad", action_spec(), HandheldSettings(success=9))
     device.axes([0, 1, 0, 0, 0, 0], 0.0)
     assert device.event(0.0, driving=False) is None, "a stick that is touched takes nothing over"
     pressed = lambda number: [int(i == number) for i in range(11)]  # noqa: E731

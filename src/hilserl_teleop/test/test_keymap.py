@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hilserl_description import koch
+from hilserl_description.arm_model import action_spec
 from hilserl_teleop.keymap import COMMANDS, GRIPPER, JOG, Command, KeyboardState, help_text, split
 
 
@@ -95,7 +95,7 @@ def test_no_key_means_two_things_and_the_help_names_each(space):
 
 @pytest.mark.parametrize("space", JOG)
 def test_every_number_of_an_action_can_be_moved_both_ways(space):
-    spec = koch.action_spec(space)
+    spec = action_spec(space)
     moved = {(axis, np.sign(direction)) for axis, direction in JOG[space].values()}
     assert moved == {(axis, sign) for axis in range(spec.arm_dim) for sign in (-1.0, 1.0)}
     assert KeyboardState(space=space).values(0.0).shape == (spec.dim,)

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hilserl_description import koch
 from hilserl_description.action_mapping import ActionMapping
+from hilserl_description.arm_model import GRIPPER, MAX_JOINT_STEP, action_spec
 from hilserl_description.kinematics import ForwardKinematics
+from hilserl_description.koch import KOCH
 from hilserl_teleop.leader import (
     CLOSE,
     OPEN,
@@ -24,12 +25,12 @@ SPACES = ("ee_delta", "joint_delta")
 FORWARD = ForwardKinematics()
 NO_CURRENT = np.full(6, np.nan)
 poses = st.lists(st.floats(-0.4, 0.4), min_size=6, max_size=6).map(
-    lambda offsets: np.clip(koch.HOME + offsets, koch.LOW, koch.HIGH)
+    lambda offsets: np.clip(KOCH.home + offsets, KOCH.low, KOCH.high)
 )
 
 
 def mappings(space: str) -> tuple[LeaderMapping, ActionMapping]:
-    spec = koch.action_spec(space)
+    spec = action_spec(space)
     return LeaderMapping(spec), ActionMapping(spec)
 
 
@@ -49,7 +50,7 @@ def test_actions_are_actions_whatever_the_leader_does(space, leader, moved, comm
     mapping, _ = mappings(space)
     mapping.begin(leader, command)
     values = mapping.action(moved, command)
-    assert values.shape == (koch.action_spec(space).dim,)
+    assert values.shape == (action_spec(space).dim,)
     assert (np.abs(values) <= 1 + 1e-6).all()
     assert values[-1] in (CLOSE, STAY, OPEN)
 
@@ -59,13 +60,13 @@ def test_actions_are_actions_whatever_the_leader_does(space, leader, moved, comm
 @settings(max_examples=25)
 def test_the_follower_gets_where_the_leader_goes_step_by_step(space, offsets):
     mapping, follower = mappings(space)
-    start = np.array([0.1, -0.4, -1.0, -1.6, 0.0, koch.GRIPPER_OPENED])
+    start = np.array([0.1, -0.4, -1.0, -1.6, 0.0, KOCH.gripper_opened])
     leader = start + 0.05  # The two arms need not stand alike.
     follower.reset(start)
     mapping.begin(leader, start)
     moved = leader.copy()
     moved[:5] += offsets
-    inside = (koch.WORKSPACE_LOW + 0.02, koch.WORKSPACE_HIGH - 0.02)
+    inside = (KOCH.workspace_low + 0.02, KOCH.workspace_high - 0.02)
     way = FORWARD.position(moved) - FORWARD.position(leader)
     goal = FORWARD.position(start) + way
     if space == "joint_delta":
@@ -75,31 +76,31 @@ def test_the_follower_gets_where_the_leader_goes_step_by_step(space, offsets):
     command = start
     for _ in range(30):
         last, command = command, follower.command(mapping.action(moved, command))
-        assert (np.abs(command - last) <= koch.MAX_JOINT_STEP + 1e-9).all()
+        assert (np.abs(command - last) <= MAX_JOINT_STEP + 1e-9).all()
     assert FORWARD.position(command) == pytest.approx(goal, abs=0.004)
 
 
 def test_the_gripper_moves_when_the_person_moves_theirs_and_once():
     mapping, _ = mappings("ee_delta")
-    leader, command = koch.HOME.copy(), koch.HOME.copy()
+    leader, command = KOCH.home.copy(), KOCH.home.copy()
     mapping.begin(leader, command)
     assert mapping.action(leader, command)[-1] == STAY
-    leader[koch.GRIPPER] = koch.GRIPPER_CLOSED
+    leader[GRIPPER] = KOCH.gripper_closed
     assert mapping.action(leader, command)[-1] == CLOSE
-    command[koch.GRIPPER] = koch.GRIPPER_CLOSED
+    command[GRIPPER] = KOCH.gripper_closed
     assert mapping.action(leader, command)[-1] == STAY
-    leader[koch.GRIPPER] = -0.5  # Near the middle it does not flutter.
+    leader[GRIPPER] = -0.5  # Near the middle it does not flutter.
     assert mapping.action(leader, command)[-1] == STAY
-    leader[koch.GRIPPER] = koch.GRIPPER_OPENED
+    leader[GRIPPER] = KOCH.gripper_opened
     assert mapping.action(leader, command)[-1] == OPEN
 
 
 def test_a_gripper_that_holds_something_at_takeover_goes_on_holding_it():
     mapping, _ = mappings("ee_delta")
-    held = koch.HOME.copy()
-    held[koch.GRIPPER] = -0.4  # As the object between the jaws has it.
-    command = koch.HOME.copy()
-    command[koch.GRIPPER] = koch.GRIPPER_CLOSED
+    held = KOCH.home.copy()
+    held[GRIPPER] = -0.4  # As the object between the jaws has it.
+    command = KOCH.home.copy()
+    command[GRIPPER] = KOCH.gripper_closed
     mapping.begin(held, command)
     assert mapping.action(held, command)[-1] == STAY
 
@@ -143,31 +144,31 @@ def test_lagging_without_resistance_is_no_push():
 def test_a_squeeze_takes_over():
     times = Times()
     times.feed(1.0, 0.0)
-    assert times.feed(1.0, 0.3, joint=koch.GRIPPER) == 0
-    assert times.feed(1.0, 0.4, joint=koch.GRIPPER) == 1
+    assert times.feed(1.0, 0.3, joint=GRIPPER) == 0
+    assert times.feed(1.0, 0.4, joint=GRIPPER) == 1
 
 
 def led(now: float) -> Leader:
     """A leader arm that leads."""
-    leader = Leader(koch.action_spec(), PushSettings())
-    leader.follower(koch.HOME, now)
-    leader.leader(koch.HOME, now)
-    leader.command(koch.HOME)
+    leader = Leader(action_spec(), PushSettings())
+    leader.follower(KOCH.home, now)
+    leader.leader(KOCH.home, now)
+    leader.command(KOCH.home)
     leader.arbitration(drives=True)
     leader.limp = True
     return leader
 
 
 def test_it_follows_while_it_does_not_drive_and_only_the_living():
-    leader = Leader(koch.action_spec(), PushSettings())
-    leader.leader(koch.HOME, 0.0)
+    leader = Leader(action_spec(), PushSettings())
+    leader.leader(KOCH.home, 0.0)
     assert leader.target(0.0) is None, "its driver has not said yet whether it follows"
     leader.limp = False
     assert leader.target(0.0) is None
-    leader.follower(koch.HOME + 0.1, 0.0)
-    assert leader.target(0.1) == pytest.approx(koch.HOME + 0.1)
+    leader.follower(KOCH.home + 0.1, 0.0)
+    assert leader.target(0.1) == pytest.approx(KOCH.home + 0.1)
     assert leader.target(0.5) is None, "the follower is silent"
-    leader.follower(koch.HOME, 0.6)
+    leader.follower(KOCH.home, 0.6)
     leader.arbitration(drives=True)
     assert leader.leads
     assert leader.target(0.6) is None
@@ -176,7 +177,7 @@ def test_it_follows_while_it_does_not_drive_and_only_the_living():
 def test_it_says_nothing_when_its_arm_is_gone_and_starts_afresh_when_it_is_back():
     leader = led(0.0)
     assert leader.action(0.0) == pytest.approx(0.0)
-    moved = koch.HOME + np.array([0.1, 0, 0, 0, 0, 0])
+    moved = KOCH.home + np.array([0.1, 0, 0, 0, 0, 0])
     leader.leader(moved, 0.1)
     assert np.abs(leader.action(0.1)).max() > 0.1
     assert leader.action(0.5) is None
@@ -190,5 +191,5 @@ def test_it_says_nothing_when_its_arm_is_gone_and_starts_afresh_when_it_is_back(
 def test_it_is_at_rest_until_it_is_limp():
     leader = led(0.0)
     leader.limp = False
-    leader.leader(koch.HOME + 0.2, 0.1)
+    leader.leader(KOCH.home + 0.2, 0.1)
     assert leader.action(0.1) == pytest.approx(0.0)

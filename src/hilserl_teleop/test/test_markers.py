@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from visualization_msgs.msg import Marker
 
-from hilserl_description import koch
+from hilserl_description.arm_model import action_spec
 from hilserl_description.kinematics import ForwardKinematics
+from hilserl_description.koch import KOCH
 from hilserl_teleop.arbitration import State
 from hilserl_teleop.markers import (
     GOOD,
@@ -24,12 +25,12 @@ from hilserl_teleop.markers import (
 )
 from hilserl_teleop.markers_node import to_marker
 
-TOOL = ForwardKinematics().position(koch.HOME)
+TOOL = ForwardKinematics().position(KOCH.home)
 FORWARD = np.array([0.0, 1.0, 0.0, 0.0])
 
 
 def drawn(view: View, kind: str = "ee_delta", lookahead: float = 4.0) -> dict[str, Shape]:
-    shapes = Painter(koch.action_spec(kind), lookahead).shapes(view)
+    shapes = Painter(KOCH, action_spec(kind), lookahead).shapes(view)
     assert len({shape.name for shape in shapes}) == len(shapes)
     return {shape.name: shape for shape in shapes}
 
@@ -38,8 +39,8 @@ def test_before_anything_was_heard_there_is_the_workspace_alone() -> None:
     shapes = drawn(View())
     assert list(shapes) == ["workspace"]
     points = shapes["workspace"].points
-    assert points.min(0) == pytest.approx(koch.WORKSPACE_LOW)
-    assert points.max(0) == pytest.approx(koch.WORKSPACE_HIGH)
+    assert points.min(0) == pytest.approx(KOCH.workspace_low)
+    assert points.max(0) == pytest.approx(KOCH.workspace_high)
 
 
 def test_a_box_has_twelve_edges_each_along_one_axis() -> None:
@@ -60,14 +61,14 @@ def test_a_box_has_twelve_edges_each_along_one_axis() -> None:
     ],
 )
 def test_who_drives_is_drawn_solid(state: State, device: str, policy, leader) -> None:
-    view = View(state, device, command=koch.HOME, proposals={"policy": FORWARD, "leader": -FORWARD})
+    view = View(state, device, command=KOCH.home, proposals={"policy": FORWARD, "leader": -FORWARD})
     shapes = drawn(view)
     assert shapes["motion of policy"].colour == policy
     assert shapes["motion of leader"].colour == leader
 
 
 def test_a_motion_is_an_arrow_from_the_target_over_the_next_ticks() -> None:
-    shapes = drawn(View(command=koch.HOME, proposals={"policy": FORWARD}), lookahead=3)
+    shapes = drawn(View(command=KOCH.home, proposals={"policy": FORWARD}), lookahead=3)
     assert shapes["target"].points == pytest.approx(TOOL[None])
     start, end = shapes["motion of policy"].points
     assert start == pytest.approx(TOOL)
@@ -76,8 +77,8 @@ def test_a_motion_is_an_arrow_from_the_target_over_the_next_ticks() -> None:
 
 def test_the_motion_of_joints_is_drawn_where_the_tool_would_go() -> None:
     turn = np.array([1.0, 0, 0, 0, 0, 0])
-    shapes = drawn(View(command=koch.HOME, proposals={"policy": turn}), "joint_delta", lookahead=1)
-    moved = koch.HOME.copy()
+    shapes = drawn(View(command=KOCH.home, proposals={"policy": turn}), "joint_delta", lookahead=1)
+    moved = KOCH.home.copy()
     moved[0] += 0.2
     assert shapes["motion of policy"].points[1] == pytest.approx(
         ForwardKinematics().position(moved)
@@ -86,20 +87,20 @@ def test_the_motion_of_joints_is_drawn_where_the_tool_would_go() -> None:
 
 @pytest.mark.parametrize("values", [np.zeros(4), np.ones(3), np.full(4, np.nan), np.zeros(0)])
 def test_what_is_no_motion_is_not_drawn(values: np.ndarray) -> None:
-    assert "motion of policy" not in drawn(View(command=koch.HOME, proposals={"policy": values}))
+    assert "motion of policy" not in drawn(View(command=KOCH.home, proposals={"policy": values}))
 
 
 def test_one_who_went_silent_is_not_drawn() -> None:
-    view = View(command=koch.HOME).proposing("policy", FORWARD).proposing("leader", FORWARD)
+    view = View(command=KOCH.home).proposing("policy", FORWARD).proposing("leader", FORWARD)
     assert {"motion of policy", "motion of leader"} <= set(drawn(view))
     assert "motion of leader" not in drawn(view.proposing("leader", None))
 
 
 def test_the_target_says_who_drives() -> None:
-    assert drawn(View(State.HUMAN, "leader", command=koch.HOME))["target"].colour == PERSON
-    held = View(State.HUMAN, "leader", holding=True, command=koch.HOME)
+    assert drawn(View(State.HUMAN, "leader", command=KOCH.home))["target"].colour == PERSON
+    held = View(State.HUMAN, "leader", holding=True, command=KOCH.home)
     assert drawn(held)["target"].colour == faint(PERSON)
-    assert drawn(View(State.STOPPED, command=koch.HOME))["target"].colour == STOPPED
+    assert drawn(View(State.STOPPED, command=KOCH.home))["target"].colour == STOPPED
 
 
 @pytest.mark.parametrize(
@@ -126,7 +127,7 @@ def test_the_reward_is_a_text(view: View, text: str, colour: tuple[float, ...]) 
 )
 def test_whatever_is_heard_every_marker_can_be_drawn(state, values, command) -> None:
     view = View(state, "leader", command=np.array(command), reward=0.0).proposing("leader", values)
-    for shape in Painter(koch.action_spec()).shapes(view):
+    for shape in Painter(KOCH, action_spec()).shapes(view):
         marker = to_marker(shape)
         assert marker.header.frame_id == "base_link"
         assert marker.header.stamp.sec == marker.header.stamp.nanosec == 0

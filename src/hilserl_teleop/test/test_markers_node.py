@@ -17,8 +17,8 @@ from visualization_msgs.msg import Marker, MarkerArray
 from hilserl_core.messages import action_to_msg
 from hilserl_core.qos import LATCHED, RELIABLE
 from hilserl_core.step import Source
-from hilserl_description import koch
 from hilserl_description.kinematics import ForwardKinematics
+from hilserl_description.koch import KOCH
 from hilserl_msgs.msg import Action, Arbitration, Reward
 from hilserl_teleop.markers import PERSON
 
@@ -82,7 +82,7 @@ def test_target_drivers_motion_and_reward_are_drawn_and_silence_takes_away(viewe
     def drive() -> None:
         values = [0.0, 1.0, 0.0, 0.0]
         viewer.proposals.publish(action_to_msg(0, values, Source.HUMAN))
-        viewer.actions.publish(action_to_msg(0, values, Source.HUMAN, command=koch.HOME))
+        viewer.actions.publish(action_to_msg(0, values, Source.HUMAN, command=KOCH.home))
         viewer.rewards.publish(Reward(value=1.0, judge="sim"))
 
     def as_a_person_drives() -> bool:
@@ -95,7 +95,7 @@ def test_target_drivers_motion_and_reward_are_drawn_and_silence_takes_away(viewe
 
     viewer.wait(as_a_person_drives, "everything to be drawn", drive)
     at = viewer.drawn["target"].pose.position
-    assert [at.x, at.y, at.z] == pytest.approx(ForwardKinematics().position(koch.HOME))
+    assert [at.x, at.y, at.z] == pytest.approx(ForwardKinematics().position(KOCH.home))
     assert viewer.drawn["reward"].text == "reward 1 (sim)"
     viewer.wait(lambda: "motion of leader" not in viewer.drawn, "the silent leader to go")
     assert "target" in viewer.drawn

@@ -1,4 +1,4 @@
-"""Nodes of the Koch arm's graphs that only look on: the console, curves, markers, rviz."""
+"""Nodes of an arm's graphs that only look on: the console, curves, markers, rviz."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hilserl_bringup import configuration
-from hilserl_bringup.koch_console import console_nodes
-from hilserl_bringup.koch_hardware import in_lockstep
+from hilserl_bringup.arm_console import console_nodes
+from hilserl_bringup.arm_hardware import in_lockstep
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_replay.curve_sinks import check_wandb
 
@@ -57,10 +57,12 @@ def _rviz(arguments: Any) -> tuple[NodeSpec, ...]:
         return ()
     time = {"use_sim_time": in_lockstep(arguments)}
     # Not by hilserl_description's own function: its module loads MuJoCo.
-    urdf = files("hilserl_description").joinpath("urdf/koch.urdf").read_text()
-    picture = configuration.share("rviz") / "koch.rviz"
+    urdf = files("hilserl_description").joinpath(f"urdf/{arguments.arm}.urdf").read_text()
+    picture = configuration.share("rviz") / "arm.rviz"
     return (
-        NodeSpec("hilserl_teleop", "markers_node", "markers_node", watches=True),
+        NodeSpec(
+            "hilserl_teleop", "markers_node", "markers_node", {"arm": arguments.arm}, watches=True
+        ),
         NodeSpec(
             "robot_state_publisher",
             "robot_state_publisher",

@@ -16,9 +16,11 @@ PACKAGES = (
     "forward_command_controller",
     "joint_state_broadcaster",
     "robot_state_publisher",
-    "dynamixel_hardware_interface",
 )
-"""What has to be installed, beside xacro."""
+"""What has to be installed, beside xacro and the hardware's own."""
+
+HARDWARE = {"koch": "dynamixel_hardware_interface", "so101": "feetech_ros2_driver"}
+"""By arm, the package that drives its servos."""
 
 CONTROLLERS = ("joint_state_broadcaster", "forward_position_controller")
 
@@ -62,8 +64,8 @@ def expand(arm: str, description: Path, calibration: Path, port: str) -> str:
     return str(document.toxml())
 
 
-def check_installed() -> None:
-    """Whether this machine has ros2_control.
+def check_installed(arm: str) -> None:
+    """Whether this machine has ros2_control, and what drives the arm's servos.
 
     Raises:
         UserError: names what is missing, and how to install it.
@@ -71,7 +73,7 @@ def check_installed() -> None:
     from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 
     missing = []
-    for package in PACKAGES:
+    for package in (*PACKAGES, HARDWARE[arm]):
         try:
             get_package_prefix(package)
         except PackageNotFoundError:
@@ -88,7 +90,7 @@ def _not_installed(packages: list[str]) -> UserError:
     )
 
 
-def arm_nodes(robot_description: str) -> tuple[NodeSpec, ...]:
+def arm_nodes(arm: str, robot_description: str) -> tuple[NodeSpec, ...]:
     """The nodes that take the driver's place, with its topics and services."""
     controllers = folder() / "controllers.yaml"
     sections: dict[str, Any] = yaml.safe_load(controllers.read_text())
@@ -104,5 +106,5 @@ def arm_nodes(robot_description: str) -> tuple[NodeSpec, ...]:
         ),
         NodeSpec("controller_manager", "ros2_control_node", "controller_manager", manager),
         NodeSpec("controller_manager", "spawner", "controller_spawner", arguments=spawner),
-        NodeSpec("hilserl_drivers", "bridge_node", "bridge_node", {"arm": "koch_follower"}),
+        NodeSpec("hilserl_drivers", "bridge_node", "bridge_node", {"arm": f"{arm}_follower"}),
     )

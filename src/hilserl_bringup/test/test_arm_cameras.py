@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from hilserl_bringup.arm_cameras import camera_nodes
+from hilserl_bringup.arm_graphs import CAMERAS, GRAPHS, Record
 from hilserl_bringup.graph import make_plan
-from hilserl_bringup.koch import CAMERAS, GRAPHS, Record
-from hilserl_bringup.koch_cameras import camera_nodes
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core import parameters
 from hilserl_core.errors import UserError

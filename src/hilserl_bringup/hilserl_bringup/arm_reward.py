@@ -1,4 +1,4 @@
-"""Who judges a Koch run: the simulator, a classifier of what the cameras see, or a person."""
+"""Who judges a run: the simulator, a classifier of what the cameras see, or a person."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hilserl_bringup.koch_hardware import DEVICES, REAL, SIM
+from hilserl_bringup.arm_hardware import DEVICES, REAL, SIM
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core.errors import UserError
 
@@ -36,7 +36,7 @@ def judged(nodes: Nodes) -> Nodes:
 
 def _given(arguments: Any) -> dict[str, dict[str, Any]]:
     """What other nodes have to know of it."""
-    if arguments.arm == REAL:
+    if arguments.kind == REAL:
         return {}  # Nobody knows the truth, and no scripted person is there.
     everything = arguments.reward == "operator"
     simulator = {"reward_topic": _TRUTH}

@@ -1,4 +1,4 @@
-"""The cameras of a real Koch arm as nodes of a graph."""
+"""The cameras of a real arm as nodes of a graph."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, Protocol
 
-from hilserl_bringup.koch_hardware import REAL
+from hilserl_bringup.arm_hardware import REAL
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core import parameter_file
 from hilserl_core.errors import UserError
@@ -22,7 +22,7 @@ class CameraArguments(Protocol):
     """What a graph's arguments hold of cameras."""
 
     @property
-    def arm(self) -> str: ...
+    def kind(self) -> str: ...
 
     @property
     def front_camera(self) -> str: ...
@@ -65,7 +65,7 @@ def camera_nodes(arguments: CameraArguments, needed: Collection[str]) -> tuple[N
             simulated, or the parameter file is wrong.
     """
     devices = {FRONT: arguments.front_camera, WRIST: arguments.wrist_camera}
-    if arguments.arm != REAL:
+    if arguments.kind != REAL:
         for name in ("front_camera", "wrist_camera", "camera_config"):
             if getattr(arguments, name):
                 raise UserError(f"argument '{name}' is of the real arm: give sim:=false as well")

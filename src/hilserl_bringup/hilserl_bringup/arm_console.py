@@ -13,6 +13,8 @@ class WithConsole(Protocol):
     """The arguments that the console needs."""
 
     @property
+    def arm(self) -> str: ...
+    @property
     def console(self) -> bool: ...
     @property
     def console_port(self) -> int: ...
@@ -26,6 +28,7 @@ def console_nodes(arguments: WithConsole, run: Path) -> tuple[NodeSpec, ...]:
         return ()
     parameters = {
         "run": str(run),
+        "arm": arguments.arm,
         "port": arguments.console_port,
         "host": arguments.console_host,
     }

@@ -1,4 +1,4 @@
-"""The Koch arm's graphs: recording demonstrations, training, and a trained policy at work."""
+"""The graphs of each arm: recording demonstrations, training, and a trained policy at work."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hilserl_bringup import koch_hardware
+from hilserl_bringup import arm_hardware
+from hilserl_bringup.arm_cameras import camera_nodes, camera_parameter, config_parameter
+from hilserl_bringup.arm_hardware import SCRIPTED, Hardware
+from hilserl_bringup.arm_reward import JUDGES, judged
+from hilserl_bringup.arm_views import with_views
 from hilserl_bringup.graph import Graph, named_run
-from hilserl_bringup.koch_cameras import camera_nodes, camera_parameter, config_parameter
-from hilserl_bringup.koch_hardware import SCRIPTED, Hardware
-from hilserl_bringup.koch_reward import JUDGES, judged
-from hilserl_bringup.koch_views import with_views
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core.errors import UserError
 from hilserl_core.parameters import parameter
@@ -19,6 +19,7 @@ from hilserl_core.run import ALGORITHMS
 from hilserl_learner.presets import PRESETS
 
 # Of the scenes and networks, again: importing these would load much to print a help text.
+ARMS = ("koch", "so101")
 TASKS = ("reach", "lift_cube", "push_cube", "pick_place", "insert_peg")
 SCENES = ("plain", "hard")
 OBSERVATIONS = ("state", "cameras")
@@ -82,7 +83,7 @@ class Common(Hardware):
 
 @dataclass(frozen=True)
 class Record(Common):
-    """Arguments of koch_record."""
+    """Arguments of graphs that record."""
 
     demos: int = parameter(20, "demonstrations to record", low=1)
     failures: float = parameter(
@@ -101,7 +102,7 @@ class Record(Common):
 
 @dataclass(frozen=True)
 class Train(Common):
-    """Arguments of koch_train."""
+    """Arguments of graphs that train."""
 
     demos: int = parameter(20, "demonstrations to record first, where none are given", low=1)
     demonstrations: str = parameter("", "a run whose demonstrations to use, by name or path")
@@ -142,7 +143,7 @@ class Train(Common):
 
 @dataclass(frozen=True)
 class Run(Common):
-    """Arguments of koch_run."""
+    """Arguments of graphs where a policy works."""
 
     policy: str = parameter("", "the run whose trained policy to use, by name or path")
     episodes: int = parameter(10, "episodes to do; 0: until stopped", low=0)
@@ -163,7 +164,7 @@ def _existing(name: str, text: str, holding: str) -> Path:
 
 def _ticks(arguments: Common) -> dict[str, Any]:
     """How a node's time goes."""
-    lockstep = koch_hardware.in_lockstep(arguments)
+    lockstep = arm_hardware.in_lockstep(arguments)
     return {"lockstep": lockstep, "use_sim_time": lockstep}
 
 
@@ -180,11 +181,12 @@ def _robot_and_people(arguments: Common, run: Path, intervene: bool) -> tuple[No
         pictures["cameras"] = list(CAMERAS[:1])  # to look at: the policy sees the state
     arm = (
         *camera_nodes(arguments, CAMERAS if sees else ()),
-        *koch_hardware.robot_nodes(arguments, run, scene, pictures),
-        *koch_hardware.device_nodes(arguments),
+        *arm_hardware.robot_nodes(arguments, run, scene, pictures),
+        *arm_hardware.device_nodes(arguments),
     )
-    mux, devices = _ticks(arguments), koch_hardware.mux_defaults(arguments)
-    if not koch_hardware.is_scripted(arguments):
+    mux = {**_ticks(arguments), "arm": arguments.arm}
+    devices = arm_hardware.mux_defaults(arguments)
+    if not arm_hardware.is_scripted(arguments):
         # Nobody answers every frame, so no tick may wait for a device.
         mux = {**mux, "lockstep_devices": [""]}
         return *arm, NodeSpec("hilserl_teleop", "mux_node", "mux_node", mux, devices)
@@ -192,6 +194,7 @@ def _robot_and_people(arguments: Common, run: Path, intervene: bool) -> tuple[No
     mux = {**mux, "yielding_devices": [SCRIPTED]}
     operator = {
         **_ticks(arguments),
+        "arm": arguments.arm,
         "task": arguments.task,
         "seed": arguments.seed,
         "intervene": intervene,
@@ -213,7 +216,7 @@ def _recorder(arguments: Common, run: Path) -> NodeSpec:
         "recorder_node",
         "recorder_node",
         {"run": str(run)},
-        {"record_cameras": pictures, "devices": list(koch_hardware.DEVICES)},
+        {"record_cameras": pictures, "devices": list(arm_hardware.DEVICES)},
     )
 
 
@@ -221,12 +224,13 @@ def _policy(arguments: Common, run: Path, **own: Any) -> NodeSpec:
     parameters = {
         **_ticks(arguments),
         "run": str(run),
+        "arm": arguments.arm,
         "task": arguments.task,
         "observation": arguments.observation,
         "seed": arguments.seed,
         **own,
     }
-    defaults = koch_hardware.policy_defaults(arguments)
+    defaults = arm_hardware.policy_defaults(arguments)
     return NodeSpec(
         "hilserl_policy", "policy_node", "policy_node", parameters, defaults, ends_run=True
     )
@@ -235,7 +239,7 @@ def _policy(arguments: Common, run: Path, **own: Any) -> NodeSpec:
 @with_views
 def record_nodes(arguments: Record, run: Path) -> tuple[NodeSpec, ...]:
     """The operator demonstrates every episode; nobody learns."""
-    koch_hardware.check(arguments)
+    arm_hardware.check(arguments)
     return (
         _recorder(arguments, run),
         *_robot_and_people(arguments, run, intervene=True),
@@ -246,19 +250,20 @@ def record_nodes(arguments: Record, run: Path) -> tuple[NodeSpec, ...]:
 @with_views
 def train_nodes(arguments: Train, run: Path) -> tuple[NodeSpec, ...]:
     """Demonstrations, where none are given; then training with help; then evaluation."""
-    koch_hardware.check(arguments)
+    arm_hardware.check(arguments)
     demonstrations = ""
     if arguments.demonstrations:
         demonstrations = str(_existing("demonstrations", arguments.demonstrations, "episodes"))
     learner: dict[str, Any] = {
         "run": str(run),
+        "arm": arguments.arm,
         "observation": arguments.observation,
         "seed": arguments.seed,
         "demonstrations": demonstrations,
         "algorithm": arguments.algorithm,
         "encoder": arguments.encoder,
     }
-    if koch_hardware.in_lockstep(arguments):
+    if arm_hardware.in_lockstep(arguments):
         # No arm waits in real time, and simulation would leave a nicer process nothing.
         learner |= {"niceness": 0, "encoder_niceness": 0}
     return (
@@ -289,7 +294,7 @@ def train_nodes(arguments: Train, run: Path) -> tuple[NodeSpec, ...]:
 @with_views
 def run_nodes(arguments: Run, run: Path) -> tuple[NodeSpec, ...]:
     """A trained policy drives; the operator may take over; nobody learns."""
-    koch_hardware.check(arguments)
+    arm_hardware.check(arguments)
     if not arguments.policy:
         raise UserError("argument 'policy' is needed: the run whose policy to use, policy:=NAME")
     policy = _existing("policy", arguments.policy, "checkpoints")
@@ -300,29 +305,36 @@ def run_nodes(arguments: Run, run: Path) -> tuple[NodeSpec, ...]:
     )
 
 
-GRAPHS = {
-    graph.name: graph
-    for graph in (
+def _of(arm: str, arguments: type[Common]) -> type[Common]:
+    """The arguments of an arm's graph."""
+    return type(arguments.__name__, (arguments,), {"arm": arm, "__doc__": arguments.__doc__})
+
+
+def _graphs(arm: str) -> tuple[Graph, ...]:
+    """What can be done with an arm."""
+    return (
         Graph(
-            "koch_record",
+            f"{arm}_record",
             "Record demonstrations; nobody learns.",
-            Record,
+            _of(arm, Record),
             judged(record_nodes),
             ("hilserl_replay", "inspect"),
         ),
         Graph(
-            "koch_train",
+            f"{arm}_train",
             "Train a policy from demonstrations and interventions, then evaluate it.",
-            Train,
+            _of(arm, Train),
             judged(train_nodes),
             ("hilserl_replay", "report"),
         ),
         Graph(
-            "koch_run",
+            f"{arm}_run",
             "Let a trained policy work, the operator able to take over; nobody learns.",
-            Run,
+            _of(arm, Run),
             judged(run_nodes),
             ("hilserl_replay", "inspect"),
         ),
     )
-}
+
+
+GRAPHS = {graph.name: graph for arm in ARMS for graph in _graphs(arm)}

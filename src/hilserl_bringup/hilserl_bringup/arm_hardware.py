@@ -1,4 +1,4 @@
-"""What stands for the Koch arm in a graph, a simulation, an emulated arm or a real one, and the
+"""What stands for the arm in a graph, a simulation, an emulated arm or a real one, and the
 devices at hand to drive it."""
 
 from __future__ import annotations
@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import hilserl_description
-from hilserl_bringup import koch_ros2_control
+from hilserl_bringup import arm_ros2_control
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core.errors import UserError
 from hilserl_core.parameters import parameter
@@ -17,7 +17,6 @@ from hilserl_drivers.calibration import default_path
 
 SIM, EMULATED, REAL = HARDWARE = ("sim", "emulated", "real")
 
-FOLLOWER = "koch_follower"
 DEVICES = ("leader", "keyboard", "console", "spacemouse", "gamepad")
 COUNTDOWNS = (2.0, 2.0, 2.0, 0.0, 2.0)
 """s, of each device: who pushes a SpaceMouse has it in hand already."""
@@ -43,7 +42,13 @@ RESET_SECONDS = 35.0
 
 @dataclass(frozen=True)
 class Hardware:
-    """Arguments that say which arm it is."""
+    """Arguments that say which arm it is, and whether it is there.
+
+    Attributes:
+        arm: one of ``hilserl_description.models.MODELS``, which the graph says by its name.
+    """
+
+    arm: ClassVar[str] = "koch"
 
     sim: bool = parameter(True, "simulate the arm; false: the same as hardware:=real")
     hardware: str = parameter(
@@ -75,9 +80,14 @@ class Hardware:
     )
 
     @property
-    def arm(self) -> str:
+    def kind(self) -> str:
         """One of ``HARDWARE``."""
         return REAL if not self.sim else self.hardware
+
+    @property
+    def follower(self) -> str:
+        """The arm, as its driver calls it."""
+        return f"{self.arm}_follower"
 
 
 def check(arguments: Any) -> None:
@@ -100,7 +110,7 @@ def check(arguments: Any) -> None:
         raise UserError(
             "argument 'leader_port': a leader arm moves by the clock: give lockstep:=false as well"
         )
-    if arguments.arm != REAL:
+    if arguments.kind != REAL:
         if arguments.control != "driver":
             raise UserError(
                 "argument 'control': ros2_control drives a real arm: give sim:=false port:=PORT "
@@ -126,12 +136,12 @@ def check(arguments: Any) -> None:
 
 def in_lockstep(arguments: Any) -> bool:
     """Whether time waits for the commands: no port does."""
-    return bool(arguments.lockstep) and arguments.arm == SIM
+    return bool(arguments.lockstep) and arguments.kind == SIM
 
 
 def is_scripted(arguments: Any) -> bool:
     """Whether the scripted person is there, who sees a simulated scene and no other."""
-    return arguments.operator == "scripted" and arguments.arm != REAL
+    return arguments.operator == "scripted" and arguments.kind != REAL
 
 
 def robot_nodes(
@@ -145,34 +155,36 @@ def robot_nodes(
         scene: parameters of a simulated scene.
         pictures: those that the parameter file may set otherwise.
     """
-    if arguments.arm == SIM:
-        parameters = {**scene, "lockstep": in_lockstep(arguments)}
+    if arguments.kind == SIM:
+        parameters = {**scene, "arm": arguments.arm, "lockstep": in_lockstep(arguments)}
         return (NodeSpec("hilserl_sim", "mujoco_node", "mujoco_node", parameters, pictures),)
-    if arguments.arm == EMULATED:
-        return _emulated(run, scene, pictures)
+    if arguments.kind == EMULATED:
+        return _emulated(arguments, run, scene, pictures)
     if arguments.control == "ros2_control":
         return _under_ros2_control(arguments)
-    driver = {"port": arguments.port, "calibration": arguments.calibration, "arm": FOLLOWER}
-    return (_driver(driver),)
+    driver = {"port": arguments.port, "calibration": arguments.calibration}
+    return (_driver({**driver, "arm": arguments.follower}),)
 
 
 def _under_ros2_control(arguments: Any) -> tuple[NodeSpec, ...]:
     """The arm by ros2_control's nodes, if this machine has them."""
-    koch_ros2_control.check_installed()
-    calibration = Path(arguments.calibration) if arguments.calibration else default_path(FOLLOWER)
-    urdf = Path(hilserl_description.__file__).parent / "urdf" / "koch.urdf"
-    description = koch_ros2_control.expand("koch", urdf, calibration, arguments.port)
-    return koch_ros2_control.arm_nodes(description)
+    arm_ros2_control.check_installed(arguments.arm)
+    given, arm = arguments.calibration, arguments.arm
+    calibration = Path(given) if given else default_path(arguments.follower)
+    urdf = Path(hilserl_description.__file__).parent / "urdf" / f"{arm}.urdf"
+    description = arm_ros2_control.expand(arm, urdf, calibration, arguments.port)
+    return arm_ros2_control.arm_nodes(arm, description)
 
 
 def _emulated(
-    run: Path, scene: Mapping[str, Any], pictures: Mapping[str, Any]
+    arguments: Any, run: Path, scene: Mapping[str, Any], pictures: Mapping[str, Any]
 ) -> tuple[NodeSpec, ...]:
     """The emulated arm, which brings its driver up once there is a port for it."""
     link = {"port": str(run / "arm.port"), "calibration": str(run / "arm.yaml")}
-    arm = NodeSpec("hilserl_sim", "emulated_node", "emulated_node", {**scene, **link}, pictures)
+    parameters = {**scene, **link, "arm": arguments.arm}
+    arm = NodeSpec("hilserl_sim", "emulated_node", "emulated_node", parameters, pictures)
     driver = _driver(
-        {**link, "arm": FOLLOWER, "autostart": False},
+        {**link, "arm": arguments.follower, "autostart": False},
         {"reply_timeout": REPLY_TIMEOUT},
         # Resets go to the scene, which has the driver bring the arm home first.
         {"robot/reset": "driver_node/reset"},
@@ -202,7 +214,7 @@ def device_nodes(arguments: Any) -> tuple[NodeSpec, ...]:
         leader = {
             "port": arguments.leader_port,
             "calibration": arguments.leader_calibration,
-            "arm": "koch_leader",
+            "arm": f"{arguments.arm}_leader",
         }
         nodes += [
             NodeSpec(
@@ -214,7 +226,7 @@ def device_nodes(arguments: Any) -> tuple[NodeSpec, ...]:
                 {"command_period": FOLLOW_PERIOD},
                 namespace="leader",
             ),
-            NodeSpec("hilserl_teleop", "leader_node", "leader_node"),
+            NodeSpec("hilserl_teleop", "leader_node", "leader_node", {"arm": arguments.arm}),
         ]
     if arguments.jog == "spacemouse":
         nodes.append(NodeSpec("hilserl_teleop", "spacenav_node", "spacenav_node"))
@@ -234,6 +246,6 @@ def mux_defaults(arguments: Any) -> dict[str, Any]:
 
 def policy_defaults(arguments: Any) -> dict[str, Any]:
     """Whose events count, and how long the way home may take."""
-    if arguments.arm == SIM:
+    if arguments.kind == SIM:
         return {"devices": list(DEVICES)}
     return {"devices": list(DEVICES), "reset_seconds": RESET_SECONDS}
