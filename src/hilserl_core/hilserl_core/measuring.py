@@ -67,7 +67,7 @@ class MeasurementReader:
             self._readers[OBJECT], self.types[OBJECT] = _pose, PoseStamped
         for image in spec.images:
             stream = camera_stream(image.name)
-            self._readers[stream], self.types[stream] = _image_reader(image), Image
+            self._readers[stream], self.types[stream] = image_reader(image), Image
 
     def read(self, stream: str, message: Any) -> Any:
         """What a message of a stream measures.
@@ -117,8 +117,8 @@ def _pose(message: PoseStamped) -> tuple[NDArray[np.float64], NDArray[np.float64
     return np.array([p.x, p.y, p.z]), np.array([q.x, q.y, q.z, q.w])
 
 
-def _image_reader(field: ImageField) -> Callable[[Image], NDArray[np.uint8]]:
-    """What reads the images of one camera; one that does not fit is no measurement."""
+def image_reader(field: ImageField) -> Callable[[Image], NDArray[np.uint8]]:
+    """What reads the images of one camera, raising UserError for one that does not fit."""
 
     def read(message: Image) -> NDArray[np.uint8]:
         image = to_rgb(message)

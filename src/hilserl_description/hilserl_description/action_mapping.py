@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -19,6 +21,16 @@ _GRIPPER_BAND = 0.2
 
 _CLIPPED = 0.05
 """Share of an action's range beyond 1 that is taken for rounding, of motion or of kinematics."""
+
+
+class CommandMapping(Protocol):
+    """Turns actions into commands."""
+
+    def reset(self, command: ArrayLike) -> None:
+        """The next command starts from this one, (commands,) in the robot's units."""
+
+    def command(self, values: ArrayLike) -> NDArray[np.float64]:
+        """The command (commands,) that executes an action."""
 
 
 class ActionMapping:
@@ -108,6 +120,28 @@ class ActionMapping:
         """How far a position (3,) lies outside the workspace, m."""
         inside = np.clip(position, self._arm.workspace_low, self._arm.workspace_high)
         return float(np.linalg.norm(position - inside))
+
+
+class BoxMapping:
+    """Turns actions of a box into commands in the box's own units.
+
+    Args:
+        spec: of the kind ``box``.
+    """
+
+    def __init__(self, spec: ActionSpec) -> None:
+        self._spec = spec
+
+    def reset(self, command: ArrayLike) -> None:
+        """Nothing of the last command is in the next."""
+
+    def command(self, values: ArrayLike) -> NDArray[np.float64]:
+        """The command (spec.dim,) that executes an action.
+
+        Raises:
+            SpecError: the action has another size, or a number that is not finite.
+        """
+        return self._spec.to_box(self._spec.check(values))
 
 
 class ActionReader:

@@ -20,8 +20,8 @@ from hilserl_core.errors import UserError
 from hilserl_core.run import RunDirectory
 from hilserl_core.spec import run_spec_hash
 from hilserl_core.step import Episode, Phase
-from hilserl_description.arm_model import action_spec
-from hilserl_description.models import model
+from hilserl_description.robot import robot_of
+from hilserl_description.robot_parameters import RobotParameters
 from hilserl_learner import process
 from hilserl_learner.encoder_training import EncoderTraining, read_refresh, write_refresh
 from hilserl_learner.representation import RepresentationSettings
@@ -56,8 +56,8 @@ class _Bags:
 
 
 def _training(settings: dict[str, Any]) -> tuple[EncoderTraining, _Bags]:
-    observation = model(settings["arm"]).observation_spec(settings["observation"])
-    action = action_spec(settings["action_space"])
+    robot = robot_of(RobotParameters(**settings["robot"]))
+    observation, action = robot.observation, robot.action
     run = RunDirectory(Path(settings["run"]))
     newest = sorted(run.encoder.glob("*.safetensors"))
     if newest:

@@ -22,8 +22,8 @@ from hilserl_core.ros_parameters import declare
 from hilserl_core.run import RunDirectory
 from hilserl_core.spec import ObservationSpec
 from hilserl_core.step import Phase, Step
-from hilserl_description.arm_model import action_spec
-from hilserl_description.models import MODELS
+from hilserl_description.robot import robot_of
+from hilserl_description.robot_parameters import RobotParameters
 from hilserl_learner import process
 from hilserl_learner.learner import Learner
 from hilserl_learner.parameters import LearnerParameters
@@ -51,11 +51,11 @@ class LearnerNode(Node):
         process.prepare(p.threads)
         process.yield_to_others(p.niceness)
         self._run = RunDirectory(Path(p.run))
-        observation = MODELS[p.arm].observation_spec(p.observation)
+        robot = robot_of(p)
         refresher = None
-        if trained_apart(p, observation):
-            refresher = EncoderProcess(self._run.path, _encoder_settings(p, observation))
-        self._learner = Learner(p, observation, action_spec(p.action_space), refresher)
+        if trained_apart(p, robot.observation):
+            refresher = EncoderProcess(self._run.path, _encoder_settings(p, robot.observation))
+        self._learner = Learner(p, robot.observation, robot.action, refresher)
         self._stopping, self._failing = threading.Event(), threading.Event()
         # Before the bags are read: what is said meanwhile waits in the queues.
         self.create_subscription(StepMsg, "steps", self._on_step, qos.STEPS)
@@ -198,9 +198,9 @@ def _encoder_settings(p: LearnerParameters, observation: ObservationSpec) -> dic
     return {
         "run": p.run,
         "demonstrations": p.demonstrations,
-        "arm": p.arm,
-        "observation": p.observation,
-        "action_space": p.action_space,
+        "robot": {
+            field.name: getattr(p, field.name) for field in dataclasses.fields(RobotParameters)
+        },
         "spec": dataclasses.asdict(spec),
         "training": dataclasses.asdict(RepresentationSettings()),
         "niceness": p.encoder_niceness,

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from hilserl_core.parameters import parameter
 from hilserl_core.run import ALGORITHMS
-from hilserl_description.arm_model import OBSERVATIONS
-from hilserl_description.models import MODELS
+from hilserl_description.robot_parameters import RobotParameters
 from hilserl_learner.acceleration import DEVICES
 from hilserl_policy.backbones import BACKBONES
 from hilserl_policy.encoders import ENCODERS, HEADS
@@ -107,13 +106,11 @@ class AlgorithmParameters:
 
 
 @dataclass(frozen=True)
-class LearnerParameters(AlgorithmParameters):
+class LearnerParameters(AlgorithmParameters, RobotParameters):
     """Parameters of the learner node."""
 
     run: str = parameter("", "folder of the run")
     task: str = parameter("lift_cube", "what the arm is to do")
-    arm: str = parameter("koch", "which arm it is", choices=tuple(MODELS))
-    observation: str = parameter("state", "what the policy sees", choices=OBSERVATIONS)
     encoder: str = parameter(
         "learned", "what makes features of images: hilserl_policy.encoders says", choices=ENCODERS
     )
@@ -145,9 +142,6 @@ class LearnerParameters(AlgorithmParameters):
     )
     refresh_seconds: float = parameter(
         10.0, "wall-clock time between the starts of two refreshes, s", low=0.0, high=1e6
-    )
-    action_space: str = parameter(
-        "ee_delta", "what actions mean", choices=("ee_delta", "joint_delta")
     )
     seed: int = parameter(1, "seed of networks, noise and sampling", low=0, high=2**31 - 1)
     demonstrations: str = parameter("", "folder of another run whose demonstrations to learn from")

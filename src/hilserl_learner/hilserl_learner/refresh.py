@@ -44,8 +44,8 @@ class EncoderProcess:
 
     Args:
         run: the run's folder.
-        settings: what the process is told: run, demonstrations, observation, action_space,
-            spec, training, niceness, seed.
+        settings: what the process is told: run, demonstrations, robot, spec,
+            training, niceness, seed.
     """
 
     def __init__(self, run: Path, settings: dict[str, Any]):

@@ -17,7 +17,9 @@ examples:
   train_offline --env gym_pusht/PushT-v0 --algorithm bc --demos 200
   train_offline --env gym_pusht/PushT-v0 --env-settings obs_type=pixels_agent_pos
 """
-NOT_OFFERED = ("run", "task", "observation", "action_space", "seed", "demonstrations")
+NOT_OFFERED = (
+    *("run", "task", "arm", "observation", "action_space", "specs", "seed", "demonstrations"),
+)
 """Of the learner's parameters: those that are the run's, or speak of the arm."""
 
 

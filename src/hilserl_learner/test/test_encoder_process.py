@@ -57,8 +57,7 @@ def start(tmp_path):
         settings = {
             "run": str(tmp_path),
             "demonstrations": "",
-            "observation": "cameras",
-            "action_space": "ee_delta",
+            "robot": {"observation": "cameras"},
             "spec": dataclasses.asdict(spec),
             "training": dataclasses.asdict(RepresentationSettings(batch_size=4)),
             "niceness": 0,

@@ -7,21 +7,15 @@ from dataclasses import dataclass
 from hilserl_core.parameters import parameter
 from hilserl_core.run import ALGORITHMS
 from hilserl_core.step import Phase
-from hilserl_description.arm_model import OBSERVATIONS
-from hilserl_description.models import MODELS
+from hilserl_description.robot_parameters import RobotParameters
 
 
 @dataclass(frozen=True)
-class PolicyParameters:
+class PolicyParameters(RobotParameters):
     """What the policy node does, and for how long."""
 
     run: str = parameter("", "folder of the run")
-    arm: str = parameter("koch", "which arm it is", choices=tuple(MODELS))
     task: str = parameter("lift_cube", "what the arm is to do")
-    observation: str = parameter("state", "what the policy sees", choices=OBSERVATIONS)
-    action_space: str = parameter(
-        "ee_delta", "what actions mean", choices=("ee_delta", "joint_delta")
-    )
     seed: int = parameter(1, "seed of scenes and of exploration", low=0, high=2**31 - 1)
     lockstep: bool = parameter(False, "ticks are the simulator's frames, not a timer's")
     control_rate: float = parameter(10.0, "ticks a second", low=1.0, high=100.0)

@@ -14,19 +14,15 @@ from rclpy.task import Future
 
 from hilserl_core import node as node_main
 from hilserl_core import qos
-from hilserl_core.assembly import ObservationAssembler
 from hilserl_core.diagnostics import Diagnostics, Health
 from hilserl_core.episode_loop import EpisodeLoop, Executed
 from hilserl_core.errors import UserError
 from hilserl_core.messages import action_to_msg, float32, observation_to_msg, step_to_msg
 from hilserl_core.ros_parameters import declare
 from hilserl_core.run import write_aside
-from hilserl_core.spec import ObservationSpec
 from hilserl_core.stamps import ns_to_stamp, stamp_to_ns
 from hilserl_core.step import Event, Observation, Outcome, Phase, Source, Step
-from hilserl_description import arm_model
-from hilserl_description.kinematics import ForwardKinematics
-from hilserl_description.models import MODELS
+from hilserl_description.robot import ObservationReader, robot_of
 from hilserl_msgs.msg import (
     Action,
     Arbitration,
@@ -66,11 +62,8 @@ class PolicyNode(Node):
         p = self.parameters
         if not p.run:
             raise UserError("policy_node: parameter 'run' is empty: give the run's folder")
-        arm = MODELS[p.arm]
-        observation_spec = arm.observation_spec(p.observation)
-        action_spec = arm_model.action_spec(p.action_space)
-        self._actor = Actor(observation_spec, action_spec, p.seed, sampled_phases(p))
-        self._assemble = ObservationAssembler(observation_spec, ForwardKinematics(arm).position)
+        robot = robot_of(p)
+        self._actor = Actor(robot.observation, robot.action, p.seed, sampled_phases(p))
         self._progress = RunProgress(p)
         self._schedule = self._progress.schedule
         if p.mode == "run" and p.policy:
@@ -79,7 +72,7 @@ class PolicyNode(Node):
         self._episode = (self._schedule.phase, 0)
         self._pending_action: tuple[int, np.ndarray] | None = None
         self._early_reward = (-1, 0.0)
-        self._command = arm.home.copy()
+        self._command = robot.home
         self._first_stamp = 0
         self._resetting: Future | None = None
         self._not_before = 0.0
@@ -91,17 +84,17 @@ class PolicyNode(Node):
         self._settled_at = float("inf")
         self._message = ""
         self._done = False
-        self._connect(observation_spec)
+        self._connect(robot.reader())
 
     # -- start
 
-    def _connect(self, spec: ObservationSpec) -> None:
+    def _connect(self, reader: ObservationReader) -> None:
         publish, subscribe = self.create_publisher, self.create_subscription
         self._observations = publish(ObservationMsg, "observation", qos.RELIABLE)
         self._actions = publish(Action, "policy_action", qos.RELIABLE)
         self._steps = publish(StepMsg, "steps", qos.STEPS)
         self._status = publish(RunStatus, "run/status", qos.LATCHED)
-        self._sensors = Sensors(self, spec, self._on_frame)
+        self._sensors = Sensors(self, reader, self._on_frame)
         self._frames = self._sensors.frames
         subscribe(Reward, "reward", self._on_reward, qos.RELIABLE)
         subscribe(Action, "action", self._on_action, qos.RELIABLE)
@@ -186,7 +179,7 @@ class PolicyNode(Node):
         if self.parameters.lockstep and loop.waiting:
             return  # The last action's answer tells the command that this observation holds.
         try:
-            observation = self._assemble(self._sensors.measurements(stamp, self._command))
+            observation = self._sensors.observation(stamp, self._command)
             proposal = self._actor.act(observation)
         except UserError as error:
             self._abort(str(error))

@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
 
-from hilserl_core.assembly import Measurements
 from hilserl_core.errors import UserError
-from hilserl_core.measuring import MeasurementReader
 from hilserl_core.qos import SENSOR
-from hilserl_core.spec import ObservationSpec
 from hilserl_core.stamps import stamp_to_ns
-from hilserl_description.arm_model import JOINT_NAMES
+from hilserl_core.step import Observation
+from hilserl_description.robot import ObservationReader
 from hilserl_policy.frames import Frames
 
 
@@ -24,17 +22,19 @@ class Sensors:
 
     Args:
         node: that subscribes.
-        spec: names what is needed.
+        reader: says what is needed, and makes observations of it.
         on_frame: called with a stamp (ns) once every stream's newest measurement has it.
 
     Attributes:
         topics: of every stream, by its name.
     """
 
-    def __init__(self, node: Node, spec: ObservationSpec, on_frame: Callable[[int], None]) -> None:
+    def __init__(
+        self, node: Node, reader: ObservationReader, on_frame: Callable[[int], None]
+    ) -> None:
         self._node = node
         self._on_frame = on_frame
-        self._reader = MeasurementReader(spec, JOINT_NAMES)
+        self._reader = reader
         self.topics = list(self._reader.types)
         self.frames = Frames(self.topics)
         for topic, kind in self._reader.types.items():
@@ -55,6 +55,10 @@ class Sensors:
 
         return take
 
-    def measurements(self, stamp: int, command: NDArray[np.float64]) -> Measurements:
-        """The newest of every stream, with the last executed joint command (6,) rad."""
-        return self._reader.measurements(stamp, self.frames.values(), command)
+    def observation(self, stamp: int, command: NDArray[np.float64]) -> Observation:
+        """The observation of the newest of every stream, with the last executed command.
+
+        Raises:
+            SpecError: a part has the wrong size, or is not finite.
+        """
+        return self._reader.observation(stamp, self.frames.values(), command)

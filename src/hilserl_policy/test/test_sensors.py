@@ -14,6 +14,7 @@ from hilserl_core.spec import ImageField
 from hilserl_core.stamps import ns_to_stamp
 from hilserl_description.arm_model import JOINT_NAMES
 from hilserl_description.koch import KOCH
+from hilserl_description.robot import ArmReader
 from hilserl_msgs.msg import ServoState
 from hilserl_policy.sensors import Sensors
 
@@ -48,7 +49,7 @@ def node():
 def frames(node):
     spec = KOCH.observation_spec("cameras", [ImageField("front", 8, 8), ImageField("wrist", 8, 8)])
     stamps = []
-    node.sensors = Sensors(node, spec, stamps.append)
+    node.sensors = Sensors(node, ArmReader(spec, KOCH), stamps.append)
     return stamps
 
 
@@ -72,12 +73,8 @@ def test_a_frame_is_complete_with_every_camera_and_knows_no_object(node, frames)
     assert not frames
     node.callbacks["camera/wrist/policy"](image(value=2))
     assert frames == [5]
-    measured = node.sensors.measurements(5, np.zeros(6))
-    assert {name: int(each[0, 0, 0]) for name, each in measured.images.items()} == {
-        "front": 1,
-        "wrist": 2,
-    }
-    assert measured.object_position is None
+    observation = node.sensors.observation(5, np.zeros(6))
+    assert [int(each[0, 0, 0]) for each in observation.images] == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -12,27 +12,17 @@ import heapq
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hilserl_core.spec import ActionSpec
 from hilserl_core.step import Event, Source
+from hilserl_description.action_mapping import CommandMapping
 from hilserl_teleop.arbitration import SECOND, Arbitration, Decision, Device, State
 
 # A self-made tick this shortly before a policy's action, in periods, counts as its answer.
 SAME_TICK = 0.5
-
-
-class CommandMapping(Protocol):
-    """Turns actions into joint commands (hilserl_description.action_mapping)."""
-
-    def reset(self, command: ArrayLike) -> None:
-        """The next command starts from this one, (joints,) rad."""
-
-    def command(self, values: ArrayLike) -> NDArray[np.float64]:
-        """The joint command of an action, (joints,) rad, one step's limit from the last."""
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,8 @@ from hilserl_core.qos import COMMAND, LATCHED, RELIABLE, SENSOR
 from hilserl_core.ros_parameters import declare
 from hilserl_core.stamps import stamp_to_ns
 from hilserl_core.step import Event
-from hilserl_description.action_mapping import ActionMapping
-from hilserl_description.arm_model import JOINT_NAMES, action_spec
-from hilserl_description.models import MODELS
+from hilserl_description.robot import robot_of
+from hilserl_description.robot_parameters import ActingParameters
 from hilserl_msgs.msg import Action, Arbitration, OperatorEvent
 from hilserl_msgs.srv import Reset
 from hilserl_teleop.arbitration import Device, State, Status
@@ -39,13 +38,9 @@ POLLS_PER_PERIOD = 10
 
 
 @dataclass(frozen=True)
-class MuxParameters:
+class MuxParameters(ActingParameters):
     """Parameters of the mux."""
 
-    arm: str = parameter("koch", "which arm it is", choices=tuple(MODELS))
-    action_space: str = parameter(
-        "ee_delta", "what actions mean", choices=("ee_delta", "joint_delta")
-    )
     lockstep: bool = parameter(False, "the simulator waits for each command")
     control_rate: float = parameter(10.0, "ticks a second", low=1.0, high=100.0)
     devices: tuple[str, ...] = parameter(
@@ -126,11 +121,13 @@ class MuxNode(Node):
     def __init__(self) -> None:
         super().__init__("mux_node")
         self._parameters = declare(self, MuxParameters)
+        robot = robot_of(self._parameters)
+        self._joints = robot.commands
         self._mux = Mux(
-            spec := action_spec(self._parameters.action_space),
-            ActionMapping(spec, MODELS[self._parameters.arm]),
+            robot.action,
+            robot.mapping(),
             self._parameters.device_list(),
-            joints=JOINT_NAMES,
+            joints=robot.commands,
             lockstep=self._parameters.lockstep,
             period=1 / self._parameters.control_rate,
             tolerance=self._parameters.alignment_tolerance,
@@ -315,10 +312,10 @@ class MuxNode(Node):
         command = np.array(response.command, np.float64)
         if not response.success:
             self._fail_reset(response.message or "robot/reset failed without saying why")
-        elif command.shape != (len(JOINT_NAMES),) or not np.isfinite(command).all():
+        elif command.shape != (len(self._joints),) or not np.isfinite(command).all():
             self._fail_reset(
                 f"robot/reset answered the command {command.tolist()}: "
-                f"it must hold {len(JOINT_NAMES)} finite joint positions"
+                f"it must hold {len(self._joints)} finite joint positions"
             )
         else:
             self._mux.end_reset(stamp_to_ns(response.stamp), command)
