@@ -22,6 +22,7 @@ setup(
     entry_points={
         "console_scripts": [
             "emulated_node = hilserl_sim.emulated_node:main",
+            "gym_node = hilserl_sim.gym_node:main",
             "mujoco_node = hilserl_sim.mujoco_node:main",
             "operator_node = hilserl_sim.operator_node:main",
         ]

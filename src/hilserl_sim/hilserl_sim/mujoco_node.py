@@ -33,19 +33,8 @@ from hilserl_description.scenes import CAMERAS, SCENES, TASKS
 from hilserl_msgs.msg import Observation, RunStatus, ServoState
 from hilserl_msgs.srv import Reset
 from hilserl_sim.scene_topics import SceneTopics
+from hilserl_sim.sim_time import ANSWER_FIRST, REPEAT, SimTime
 from hilserl_sim.world import RAMP_PERIOD, REGIONS, SimulationError, World
-
-_TICK = round(CONTROL_PERIOD * 1e9)
-# A new episode's first stamp leaps ahead, so that whoever follows the frames sees that
-# the arm did not get there by itself.
-_LEAP = 1_000_000_000
-# Longer than an episode: sim time may be that far past the newest run status.
-_MARGIN = 60_000_000_000
-# After the answer to a reset, and before the first frame of the new episode.
-_ANSWER_FIRST = 0.002
-# s of wall-clock without a command, after which a frame's state is sent again: measurements
-# are best effort, and a node that started a moment ago may have missed it.
-_REPEAT = 0.5
 
 
 @dataclass(frozen=True)
@@ -78,8 +67,7 @@ class MujocoNode(Node):
         self._parameters = declare(self, MujocoParameters)
         p = self._parameters
         self._world = World(p.task, (p.image_size, p.image_size), p.scene, MODELS[p.arm])
-        self._stamp = 0
-        self._newest_status = 0
+        self._time = SimTime()
         self._demonstrating = False
         self._waiting = False
         self._command = self._world.start.copy()
@@ -117,10 +105,10 @@ class MujocoNode(Node):
         self.create_service(Reset, "robot/reset", self._on_reset)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         if self._parameters.lockstep:
-            self._first_frame = self.create_timer(_ANSWER_FIRST, self._on_first_frame, clock=steady)
+            self._first_frame = self.create_timer(ANSWER_FIRST, self._on_first_frame, clock=steady)
             self._first_frame.cancel()
             self._published_at = time.monotonic()
-            self.create_timer(_REPEAT / 2, self._repeat, clock=steady)
+            self.create_timer(REPEAT / 2, self._repeat, clock=steady)
             return
         self._last_image = 0.0
         self._last_wall = time.monotonic()
@@ -131,20 +119,19 @@ class MujocoNode(Node):
 
     def _on_status(self, message: RunStatus) -> None:
         self._demonstrating = message.phase == int(Phase.RECORD)
-        self._newest_status = max(self._newest_status, stamp_to_ns(message.header.stamp))
+        self._time.saw(stamp_to_ns(message.header.stamp))
 
     def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
         demonstrating = self._demonstrating
         region = self._parameters.demonstration_region if demonstrating else "whole"
         self._world.reset(request.seed, region)
         self._command = self._world.start.copy()
-        if not self._stamp:
-            # Sim time never goes back, not even when this process is not the run's first.
-            after = self._newest_status + _MARGIN if self._newest_status else 0
-            self._stamp = max(time.time_ns() // 1_000_000 * 1_000_000, after)
-        self._stamp = self._stamp + _LEAP if self._parameters.lockstep else time.time_ns()
+        if self._parameters.lockstep:
+            self._time.begin()
+        else:
+            self._time.stamp = time.time_ns()
         response.success = True
-        response.stamp = ns_to_stamp(self._stamp)
+        response.stamp = ns_to_stamp(self._time.stamp)
         response.command = doubles(self._command)
         if self._parameters.lockstep:
             self._waiting = False
@@ -163,7 +150,7 @@ class MujocoNode(Node):
         elif self._waiting:
             self._waiting = False
             self._simulate(message.data, CONTROL_PERIOD)
-            self._stamp += _TICK
+            self._time.tick()
             self._publish_frame()
 
     def _on_first_frame(self) -> None:
@@ -172,7 +159,7 @@ class MujocoNode(Node):
 
     def _repeat(self) -> None:
         """Sends the frame's measurements again when nobody answers."""
-        if self._waiting and time.monotonic() - self._published_at > _REPEAT:
+        if self._waiting and time.monotonic() - self._published_at > REPEAT:
             self._published_at = time.monotonic()
             self._publish_state()
 
@@ -185,12 +172,12 @@ class MujocoNode(Node):
             return
         self._last_wall = now - (behind - periods * RAMP_PERIOD)
         self._simulate(self._command, periods * RAMP_PERIOD)
-        self._stamp = max(time.time_ns(), self._stamp + 1)
+        self._time.stamp = max(time.time_ns(), self._time.stamp + 1)
         self._publish_state()
         if now - self._last_image >= 1.0 / self._parameters.camera_rate:
             # Keeps the mean rate although the timer's period does not divide the camera's.
             self._last_image = max(self._last_image + 1.0 / self._parameters.camera_rate, now - 0.1)
-            self._scene.publish_images(self._stamp)
+            self._scene.publish_images(self._time.stamp)
 
     def _on_observation(self, message: Observation) -> None:
         self._scene.publish_reward(stamp_to_ns(message.header.stamp))
@@ -207,15 +194,15 @@ class MujocoNode(Node):
         """Everything that is measured at one stamp; in lockstep its command is then awaited."""
         self._waiting = True
         self._published_at = time.monotonic()
-        stamp = ns_to_stamp(self._stamp)
+        stamp = ns_to_stamp(self._time.stamp)
         self._clock_message.clock = stamp
         self._clock_topic.publish(self._clock_message)
         self._publish_state()
-        self._scene.publish_images(self._stamp)
-        self._scene.publish_reward(self._stamp)
+        self._scene.publish_images(self._time.stamp)
+        self._scene.publish_reward(self._time.stamp)
 
     def _publish_state(self) -> None:
-        stamp, world = ns_to_stamp(self._stamp), self._world
+        stamp, world = ns_to_stamp(self._time.stamp), self._world
         joints, servos = self._joints, self._servos
         joints.header.stamp = servos.header.stamp = stamp
         joints.position = servos.position = doubles(world.joint_position)
@@ -223,11 +210,11 @@ class MujocoNode(Node):
         servos.current = doubles(world.motor_current)
         self._joint_states.publish(joints)
         self._servo_states.publish(servos)
-        self._scene.publish_objects(self._stamp)
+        self._scene.publish_objects(self._time.stamp)
 
     def _health(self) -> Health:
         message = "waiting for a command" if self._waiting else "moving"
-        return Health(message if self._stamp else "waiting for the first reset")
+        return Health(message if self._time.stamp else "waiting for the first reset")
 
     def close(self) -> None:
         """Frees the renderer."""

@@ -58,6 +58,37 @@ class Decision:
     event: Event | None = None
 
 
+class TakeoverKey:
+    """Which key to press so that who drives becomes what the person wants.
+
+    A key is pressed once; again only if the arm was lost (the mux restarted) or the key went
+    unheard for long.
+    """
+
+    def __init__(self) -> None:
+        self._asked = self._agreed = False
+        self._unheard = 0  # ticks
+
+    def press(self, wanted: bool, driving: bool) -> Event | None:
+        """The key of this tick.
+
+        Args:
+            wanted: whether the person wants to drive.
+            driving: whether the person's last action was the one executed.
+        """
+        if wanted != self._asked:
+            self._asked, self._agreed, self._unheard = wanted, False, 0
+            return Event.TAKEOVER if wanted else Event.RELEASE
+        if driving == wanted:
+            self._agreed, self._unheard = True, 0
+            return None
+        self._unheard += 1
+        if self._unheard < (3 if self._agreed else _ASK_AGAIN):
+            return None
+        self._agreed, self._unheard = False, 0
+        return Event.TAKEOVER if wanted else Event.RELEASE
+
+
 class Progress:
     """Whether the task gets on."""
 
@@ -103,8 +134,7 @@ class ScriptedOperator:
         self._progress = Progress(task, habits.progress)
         self._judge = Judge(task)
         self._phase = Phase.DONE
-        self._asked = self._agreed = False
-        self._ticks_unheard = 0
+        self._key = TakeoverKey()
         self._done_for = self._patience = 0  # ticks
         self._motion: ScriptedMotion | None = None
         self._rng = np.random.default_rng(seed)
@@ -138,7 +168,7 @@ class ScriptedOperator:
         values = self.rest
         if self._motion is not None and ready:
             values = self._motion.act(sight)
-        event = self._word(done) or self._event(driving)
+        event = self._word(done) or self._key.press(self._motion is not None, driving)
         return Decision(values, event)
 
     def overrules(self) -> bool:
@@ -177,22 +207,3 @@ class ScriptedOperator:
 
     def _new_motion(self, style: Style, spoil: bool = False) -> ScriptedMotion:
         return ScriptedMotion(self._task, self._spec, style, self._rng, spoil)
-
-    def _event(self, driving: bool) -> Event | None:
-        """The key to press so that who drives becomes what the person wants.
-
-        A key is pressed once; again only if the arm was lost (the mux restarted) or the
-        key went unheard for long.
-        """
-        wanted = self._motion is not None
-        if wanted != self._asked:
-            self._asked, self._agreed, self._ticks_unheard = wanted, False, 0
-            return Event.TAKEOVER if wanted else Event.RELEASE
-        if driving == wanted:
-            self._agreed, self._ticks_unheard = True, 0
-            return None
-        self._ticks_unheard += 1
-        if self._ticks_unheard < (3 if self._agreed else _ASK_AGAIN):
-            return None
-        self._agreed, self._ticks_unheard = False, 0
-        return Event.TAKEOVER if wanted else Event.RELEASE
