@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 
 from hilserl_bringup import configuration
 from hilserl_bringup.arm_graphs import GRAPHS
+from hilserl_bringup.declared import parameter_class
 from hilserl_bringup.graph import (
     Plan,
     find_graph,
@@ -300,6 +302,26 @@ def test_every_graph_has_its_own_parameter_and_launch_file(name: str) -> None:
     path = configuration.packaged(name)
     parameter_file.read(path)
     assert (path.parents[1] / "launch" / f"{name}.launch.py").is_file()
+
+
+@pytest.mark.parametrize("name", ["so101_record", "so101_train", "so101_run"])
+@pytest.mark.parametrize("words", [[], ["hardware:=emulated"], [*REAL, "leader_port:=/dev/l"]])
+def test_an_so101s_graph_is_the_kochs_with_another_arm(name: str, words: list[str]) -> None:
+    trained("runs/good")
+    words = [*words, "policy:=good"] if name == "so101_run" else words
+    graph = GRAPHS[name.replace("so101", "koch")]
+    of_koch, of_so101 = make_plan(graph, words), make_plan(GRAPHS[name], words)
+    assert names(of_so101) == names(of_koch)
+    for ours, theirs in zip(of_so101.nodes, of_koch.nodes, strict=True):
+        differing = {
+            key for key, value in ours.parameters.items() if theirs.parameters[key] != value
+        } - {"run", "port", "calibration"}
+        assert differing <= {"arm"}, ours.name
+        declared = parameter_class(ours.package, ours.program)
+        assert declared is not None
+        if "arm" in {field.name for field in dataclasses.fields(declared)}:
+            assert ours.parameters["arm"].startswith("so101"), f"{ours.name} takes it for a Koch"
+            assert theirs.parameters["arm"].startswith("koch"), theirs.name
 
 
 def test_a_leader_arm_and_other_devices_stand_beside_the_keyboard() -> None:

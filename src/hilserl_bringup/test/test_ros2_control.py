@@ -19,7 +19,7 @@ from hilserl_drivers.arms import ARMS
 from hilserl_drivers.emulator.arm import EmulatedArm
 from hilserl_drivers.registers import Mode
 
-KOCH = Path(hilserl_description.__file__).parent / "urdf" / "koch.urdf"
+URDFS = Path(hilserl_description.__file__).parent / "urdf"
 PORT = "/dev/serial/by-id/an-arm"
 needs_xacro = pytest.mark.skipif(
     importlib.util.find_spec("xacro") is None, reason="xacro is not installed"
@@ -33,12 +33,7 @@ def expanded(tmp_path: Path, request: pytest.FixtureRequest) -> ElementTree.Elem
     arm = EmulatedArm(ARMS[f"{name}_follower"], lambda: 0.0, seed=3)
     calibration = tmp_path / "arm.yaml"
     arm.calibration.save(calibration)
-    description = KOCH
-    if name == "so101":
-        joints = "".join(f'<joint name="{joint}" type="revolute"/>' for joint in arm.arm.joints)
-        description = tmp_path / "so101.urdf"
-        description.write_text(f'<robot name="so101">{joints}</robot>')
-    text = arm_ros2_control.expand(name, description, calibration, PORT)
+    text = arm_ros2_control.expand(name, URDFS / f"{name}.urdf", calibration, PORT)
     request.node.calibration = arm.calibration
     return ElementTree.fromstring(text)
 
@@ -128,28 +123,36 @@ def test_without_ros2_control_it_says_what_to_install(monkeypatch: pytest.Monkey
     monkeypatch.setattr(arm_ros2_control, "PACKAGES", ("controller_manager_of_nowhere",))
     words = ["sim:=false", "port:=/dev/koch", "observation:=cameras", "control:=ros2_control"]
     words += ["reward:=operator", "front_camera:=/dev/video0", "wrist_camera:=/dev/video2"]
-    with pytest.raises(UserError, match=r"sudo apt install ros-jazzy-controller-manager-of-no"):
-        make_plan(GRAPHS["koch_train"], words)
+    for arm, package in (
+        ("koch", "dynamixel-hardware-interface"),
+        ("so101", "feetech-ros2-driver"),
+    ):
+        wanted = rf"sudo apt install ros-jazzy-controller-manager-of-nowhere ros-jazzy-{package}"
+        with pytest.raises(UserError, match=wanted):
+            make_plan(GRAPHS[f"{arm}_train"], words)
     with pytest.raises(UserError, match="drives a real arm"):
         make_plan(GRAPHS["koch_train"], ["control:=ros2_control"])
 
 
 @needs_xacro
+@pytest.mark.parametrize("arm", ["koch", "so101"])
 def test_with_it_its_nodes_take_the_drivers_place(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    arm: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(arm_ros2_control, "PACKAGES", ())
-    calibration = tmp_path / "koch.yaml"
-    EmulatedArm(ARMS["koch_follower"], lambda: 0.0).calibration.save(calibration)
+    monkeypatch.setattr(arm_ros2_control, "check_installed", lambda arm: None)
+    calibration = tmp_path / "arm.yaml"
+    EmulatedArm(ARMS[f"{arm}_follower"], lambda: 0.0).calibration.save(calibration)
     words = ["sim:=false", f"port:={PORT}", "observation:=cameras", "control:=ros2_control"]
     words += ["reward:=operator", "front_camera:=/dev/video0", "wrist_camera:=/dev/video2"]
-    plan = make_plan(GRAPHS["koch_train"], [*words, f"calibration:={calibration}", "rviz:=true"])
+    plan = make_plan(GRAPHS[f"{arm}_train"], [*words, f"calibration:={calibration}", "rviz:=true"])
     nodes = {node.name: node for node in plan.nodes}
     assert len(nodes) == len(plan.nodes), "two nodes of one name"
     assert "driver_node" not in nodes
     assert {"controller_manager", "controller_spawner", "bridge_node"} <= set(nodes)
     description = nodes["robot_state_publisher"].parameters["robot_description"]
     assert PORT in description
+    assert f'<robot name="{arm}"' in description
+    assert nodes["bridge_node"].parameters["arm"] == f"{arm}_follower"
     assert nodes["controller_manager"].parameters["enforce_command_limits"] is True
     arguments = nodes["controller_spawner"].arguments
     assert arguments[:2] == arm_ros2_control.CONTROLLERS

@@ -34,6 +34,14 @@ def test_normalised_states_are_bounded_and_keep_their_shape(states):
     assert np.abs(normalised).max() <= 3
 
 
+def test_a_field_may_run_the_other_way_round_but_not_stand_still():
+    spec = ObservationSpec((Field("gripper", (0.9,), (-0.1,), "rad"),))
+    for value, normalised in ((0.9, -1), (0.4, 0), (-0.1, 1)):
+        np.testing.assert_allclose(spec.normalise(np.float32([value])), normalised, atol=1e-6)
+    with pytest.raises(SpecError, match="differ"):
+        Field("gripper", (0.5,), (0.5,))
+
+
 def test_slices_follow_the_order_of_fields():
     assert SPEC.slices == {"joint_position": slice(0, 2), "height": slice(2, 3)}
 

@@ -10,7 +10,7 @@ from made_bags import koch_contract
 
 from hilserl_core.errors import UserError
 from hilserl_description.arm_model import action_spec
-from hilserl_description.koch import KOCH
+from hilserl_description.models import KOCH, SO101
 from hilserl_replay.contract import known_contracts, read_contract
 
 
@@ -31,6 +31,13 @@ def test_the_policys_cameras_come_in_its_order(tmp_path: Path) -> None:
     assert read_contract(str(path)).observation_spec == KOCH.observation_spec("cameras")
 
 
+def test_a_contract_says_which_arm_it_was(tmp_path: Path) -> None:
+    path = koch_contract(tmp_path / "c.yaml", image_size=128)
+    assert read_contract(str(path)).arm is KOCH
+    contract = read_contract(str(path), {"arm": "so101"})
+    assert contract.observation_spec == SO101.observation_spec("cameras")
+
+
 def test_what_is_given_beside_goes_before_the_file(tmp_path: Path) -> None:
     path = koch_contract(tmp_path / "c.yaml", source="HUMAN", namespace="left")
     contract = read_contract(str(path), {"source": "POLICY"})
@@ -43,6 +50,7 @@ def test_what_is_given_beside_goes_before_the_file(tmp_path: Path) -> None:
     ("changes", "words"),
     [
         ({"speed": 3}, "parameter 'speed' is unknown"),
+        ({"arm": "panda"}, "parameter 'arm': 'panda' is not one of koch, so101"),
         ({"control_rate": "fast"}, "parameter 'control_rate': 'fast' is not a float"),
         (
             {"source": "ALIEN"},

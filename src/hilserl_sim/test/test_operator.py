@@ -8,8 +8,9 @@ import pytest
 from hilserl_core.errors import UserError
 from hilserl_core.step import Event, Phase
 from hilserl_description.action_mapping import ActionMapping
-from hilserl_description.arm_model import CONTROL_PERIOD, GRIPPER, action_spec
+from hilserl_description.arm_model import CONTROL_PERIOD, GRIPPER, ArmModel, action_spec
 from hilserl_description.kinematics import ForwardKinematics
+from hilserl_description.models import KOCH, SO101
 from hilserl_description.scenes import TASKS
 from hilserl_sim.hand import DEMONSTRATING, SKILLED, Sight, Style
 from hilserl_sim.operator import Habits, Progress, ScriptedOperator
@@ -17,15 +18,15 @@ from hilserl_sim.scripted import ScriptedMotion
 from hilserl_sim.world import World
 
 SPEC = action_spec()
-FORWARD = ForwardKinematics()
 
 
 class Bench:
     """A world without ROS, for one episode after another."""
 
-    def __init__(self, task: str = "lift_cube") -> None:
-        self.task = task
-        self.world, self.mapping = World(task), ActionMapping(SPEC)
+    def __init__(self, task: str = "lift_cube", arm: ArmModel = KOCH) -> None:
+        self.task, self.arm = task, arm
+        self.world, self.mapping = World(task, arm=arm), ActionMapping(SPEC, arm)
+        self.forward = ForwardKinematics(arm)
 
     def reset(self, seed: int, region: str = "whole") -> None:
         self.world.reset(seed, region)
@@ -36,10 +37,11 @@ class Bench:
         return Sight(
             self.world.joint_position,
             self.world.tool_position,
-            FORWARD.position(last),
+            self.forward.position(last),
             float(last[GRIPPER]),
             self.world.object_position,
             self.world.peg,
+            self.arm,
         )
 
     def step(self, values: np.ndarray) -> bool:
@@ -94,6 +96,16 @@ def test_every_task_is_demonstrated_slowly_and_mostly_with_success(task):
     done = [t for t in times if t is not None]
     assert len(done) >= 10
     assert np.median(done) > 5.0
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_an_so101_is_driven_as_a_koch_is(task):
+    bench = Bench(task, SO101)
+    helped = [perform(bench, seed, SKILLED, "whole") for seed in range(8)]
+    assert None not in helped
+    assert np.median(helped) < 3.5
+    shown = [perform(bench, seed, DEMONSTRATING, "left", 20.0) for seed in range(5)]
+    assert sum(seconds is not None for seconds in shown) >= 4
 
 
 def test_a_cube_that_slid_off_the_line_is_pushed_again():

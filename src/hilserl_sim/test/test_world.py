@@ -12,14 +12,12 @@ import pytest
 from hilserl_core.errors import UserError
 from hilserl_description.action_mapping import ActionMapping
 from hilserl_description.arm_model import action_spec
-from hilserl_description.koch import KOCH
+from hilserl_description.models import KOCH, MODELS
 from hilserl_description.scenes import TASKS
 from hilserl_sim.tasks import (
     INSERTION_DEPTH,
     PEG_GRIP,
     SOCKET_HEIGHT,
-    SOCKET_HIGH,
-    SOCKET_LOW,
     Judge,
     Peg,
     Scene,
@@ -60,26 +58,28 @@ def test_resets_cover_the_patch_and_its_left_half():
         world.reset(0, "middle")
 
 
+@pytest.mark.parametrize("arm", MODELS.values(), ids=list(MODELS))
 @pytest.mark.parametrize("task", TASKS)
-def test_an_idle_arm_stays_at_home_and_succeeds_at_nothing(task):
-    world = World(task)
+def test_an_idle_arm_stays_at_home_and_succeeds_at_nothing(task, arm):
+    world = World(task, arm=arm)
     for seed in range(3):
         world.reset(seed)
         for _ in range(10):
             world.step(world.start)
             assert world.reward == 0.0
         # What is between the jaws keeps them open.
-        assert world.joint_position[:5] == pytest.approx(KOCH.home[:5], abs=0.03)
+        assert world.joint_position[:5] == pytest.approx(arm.home[:5], abs=0.03)
         assert np.isfinite(world.motor_current).all()
 
 
-def test_torque_stays_below_the_servos_limits_and_setpoints_are_ramped():
-    world = World("lift_cube")
-    world.step(KOCH.high, 0.1)
-    torque = world.motor_current * KOCH.torque_constant
-    assert (np.abs(torque) <= KOCH.torque_limit + 1e-9).all()
-    moved = np.abs(world.joint_position - KOCH.home)
-    assert (moved <= KOCH.velocity_limit * 0.1 + 0.02).all()
+@pytest.mark.parametrize("arm", MODELS.values(), ids=list(MODELS))
+def test_torque_stays_below_the_servos_limits_and_setpoints_are_ramped(arm):
+    world = World("lift_cube", arm=arm)
+    world.step(arm.high, 0.1)
+    torque = world.motor_current * arm.torque_constant
+    assert (np.abs(torque) <= arm.torque_limit + 1e-9).all()
+    moved = np.abs(world.joint_position - arm.home)
+    assert (moved <= arm.velocity_limit * 0.1 + 0.02).all()
 
 
 def test_an_unstable_simulation_is_not_passed_off_as_an_episode():
@@ -193,8 +193,8 @@ def test_every_insertion_begins_with_the_peg_in_hand_and_the_socket_somewhere():
         pegs.append(world.peg.tip)
         grip = world.peg.tip + PEG_GRIP * world.peg.axis
         assert np.linalg.norm(grip - world.tool_position) < 0.015
-    assert (np.min(sockets, axis=0) >= SOCKET_LOW).all()
-    assert (np.max(sockets, axis=0) <= SOCKET_HIGH).all()
+    assert (np.min(sockets, axis=0) >= KOCH.upright[0]).all()
+    assert (np.max(sockets, axis=0) <= KOCH.upright[1]).all()
     assert (np.ptp(sockets, axis=0) > (0.08, 0.04)).all()
     assert (np.ptp(pegs, axis=0)[1:] > 0.001).all(), "the peg lies in the hand the same each time"
     before = world.peg.tip[2]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from hilserl_core.errors import UserError
-from hilserl_description.koch import KOCH
+from hilserl_description.arm_model import ArmModel
+from hilserl_description.models import KOCH, MODELS
 from hilserl_drivers.arms import ARMS, make_bus
 from hilserl_drivers.driver import Driver, DriverSettings
 from hilserl_drivers.emulator.arm import EmulatedArm
@@ -15,21 +16,22 @@ from hilserl_drivers.registers import Mode
 from hilserl_sim.world import World
 from hilserl_sim.world_plant import Drive, WorldPlant
 
-ARM = ARMS["koch_follower"]
+every_arm = pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
 
 
 class Bench:
     """A scene whose arm is driven over the bus."""
 
-    def __init__(self) -> None:
-        self.world = World("lift_cube")
+    def __init__(self, model: ArmModel) -> None:
+        arm = ARMS[f"{model.name}_follower"]
+        self.world = World("lift_cube", arm=model)
         self.clock = VirtualClock()
-        emulated = EmulatedArm(ARM, self.clock, plant=WorldPlant(self.world), timing=True)
+        emulated = EmulatedArm(arm, self.clock, plant=WorldPlant(self.world), timing=True)
         bus = make_bus(
-            ARM.family, lambda rate: LoopbackWire(emulated.bus, self.clock, rate), ARM.baud,
+            arm.family, lambda rate: LoopbackWire(emulated.bus, self.clock, rate), arm.baud,
             0.006, self.clock,
         )  # fmt: skip
-        self.driver = Driver(bus, ARM, emulated.calibration, DriverSettings(), self.clock)
+        self.driver = Driver(bus, arm, emulated.calibration, DriverSettings(), self.clock)
         self.driver.configure()
         self.driver.activate()
 
@@ -43,16 +45,18 @@ class Bench:
             self.clock.sleep(due - self.clock())
 
 
-def test_commands_move_the_scenes_arm_and_its_joints_are_what_is_read():
-    bench = Bench()
-    target = KOCH.home + np.array([0.3, 0.1, -0.1, 0.2, 0.4, 0.5])
+@every_arm
+def test_commands_move_the_scenes_arm_and_its_joints_are_what_is_read(model):
+    bench = Bench(model)
+    target = model.home + np.array([0.3, 0.1, -0.1, 0.2, 0.4, 0.5])
     bench.run(2.0, target)
     assert bench.world.joint_position == pytest.approx(target, abs=0.05)
     assert bench.sample.position == pytest.approx(bench.world.joint_position, abs=0.01)
 
 
-def test_an_arm_without_torque_sinks_and_home_brings_it_back():
-    bench = Bench()
+@every_arm
+def test_an_arm_without_torque_sinks_and_home_brings_it_back(model):
+    bench = Bench(model)
     bench.driver.stop("a test")
     bench.run(1.0)
     height = bench.world.tool_position[2]
@@ -61,7 +65,7 @@ def test_an_arm_without_torque_sinks_and_home_brings_it_back():
     homing = bench.driver.home()
     bench.run(6.0)
     assert (homing.done, homing.problem) == (True, "")
-    assert bench.world.joint_position == pytest.approx(KOCH.home, abs=0.12)
+    assert bench.world.joint_position == pytest.approx(model.home, abs=0.12)
 
 
 def test_a_servo_pushes_no_harder_than_it_was_allowed():

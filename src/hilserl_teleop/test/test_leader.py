@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hilserl_description.action_mapping import ActionMapping
 from hilserl_description.arm_model import GRIPPER, MAX_JOINT_STEP, action_spec
 from hilserl_description.kinematics import ForwardKinematics
-from hilserl_description.koch import KOCH
+from hilserl_description.models import KOCH, SO101
 from hilserl_teleop.leader import (
     CLOSE,
     OPEN,
@@ -103,6 +103,18 @@ def test_a_gripper_that_holds_something_at_takeover_goes_on_holding_it():
     command[GRIPPER] = KOCH.gripper_closed
     mapping.begin(held, command)
     assert mapping.action(held, command)[-1] == STAY
+
+
+def test_an_so101s_gripper_opens_the_other_way():
+    mapping = LeaderMapping(action_spec(), SO101)
+    leader, command = SO101.home.copy(), SO101.home.copy()
+    mapping.begin(leader, command)
+    assert mapping.action(leader, command) == pytest.approx(0.0, abs=1e-6)
+    leader[GRIPPER] = SO101.gripper_closed
+    assert mapping.action(leader, command)[-1] == CLOSE
+    command[GRIPPER] = SO101.gripper_closed
+    leader[GRIPPER] = SO101.gripper_opened
+    assert mapping.action(leader, command)[-1] == OPEN
 
 
 class Times:
