@@ -11,12 +11,11 @@ from hilserl_bringup.arm_cameras import camera_nodes, camera_parameter, config_p
 from hilserl_bringup.arm_hardware import SCRIPTED, Hardware
 from hilserl_bringup.arm_reward import JUDGES, judged
 from hilserl_bringup.arm_views import with_views
-from hilserl_bringup.graph import Graph, named_run
+from hilserl_bringup.graph import Graph
 from hilserl_bringup.node_spec import NodeSpec
+from hilserl_bringup.training import Learning, RunArguments, existing, learner, schedule
 from hilserl_core.errors import UserError
 from hilserl_core.parameters import parameter
-from hilserl_core.run import ALGORITHMS
-from hilserl_learner.presets import PRESETS
 
 # Of the scenes and networks, again: importing these would load much to print a help text.
 ARMS = ("koch", "so101")
@@ -25,11 +24,10 @@ SCENES = ("plain", "hard")
 OBSERVATIONS = ("state", "cameras")
 CAMERAS = ("front", "wrist")
 REGIONS = ("whole", "left", "right")
-ENCODERS = ("learned", "end_to_end", "pretrained")
 
 
 @dataclass(frozen=True)
-class Common(Hardware):
+class Common(Hardware, RunArguments):
     """Arguments of every graph."""
 
     task: str = parameter("lift_cube", "what the arm is to do", choices=TASKS)
@@ -38,11 +36,6 @@ class Common(Hardware):
         "plain",
         "how the simulated scene looks: the same always, or another in every episode",
         choices=SCENES,
-    )
-    seed: int = parameter(1, "seed of scenes, networks and samplers", low=0, high=2**31 - 1)
-    run: str = parameter(
-        "",
-        "the run's name under runs/, or its path; an existing one is resumed; empty: a new one",
     )
     lockstep: bool = parameter(
         True, "a simulated arm waits for each command: faster than real time, repeatable"
@@ -63,16 +56,8 @@ class Common(Hardware):
         choices=JUDGES,
     )
     classifier: str = parameter("", "the classifier's file, where it judges")
-    config: str = parameter("", "a ROS parameter file in place of the graph's own")
-    panel: bool = parameter(True, "show the live panel where the output is a terminal")
     rviz: bool = parameter(
         False, "publish the arm's description and markers, and open rviz where it is installed"
-    )
-    tensorboard: bool = parameter(True, "draw curves into the run's folder tensorboard")
-    wandb: str = parameter(
-        "off",
-        "Weights & Biases: not at all, into the run's folder wandb, or sent as the run goes",
-        choices=("off", "offline", "online"),
     )
     console: bool = parameter(True, "serve the operator's console, a web page")
     console_port: int = parameter(8080, "of the console's page", low=1, high=65535)
@@ -101,44 +86,8 @@ class Record(Common):
 
 
 @dataclass(frozen=True)
-class Train(Common):
+class Train(Common, Learning):
     """Arguments of graphs that train."""
-
-    demos: int = parameter(20, "demonstrations to record first, where none are given", low=1)
-    demonstrations: str = parameter("", "a run whose demonstrations to use, by name or path")
-    train_minutes: float = parameter(
-        4.5,
-        "limit of training, its evaluations included, min",
-        low=0.05,
-        high=100_000.0,
-    )
-    train_episodes: int = parameter(
-        0,
-        "training episodes after which the last evaluations begin; 0: time alone limits training",
-        low=0,
-    )
-    intervene: bool = parameter(True, "the operator helps while the policy trains")
-    algorithm: str = parameter(
-        "rlpd",
-        "reinforcement learning; or cloning alone, with every correction as it comes (hg_dagger) "
-        "or from the demonstrations (bc)",
-        choices=ALGORITHMS,
-    )
-    encoder: str = parameter(
-        "learned",
-        "what makes features of images: a network trained on the run's own, one that the critics "
-        "train, or a frozen backbone under a trained head",
-        choices=ENCODERS,
-    )
-    preset: str = parameter(
-        "default",
-        "published settings of the learner; the parameter file's go before them",
-        choices=tuple(PRESETS),
-    )
-    evaluation_episodes: int = parameter(50, "episodes of each evaluation", low=1)
-    target_success: float = parameter(
-        0.95, "success rate that two evaluations in a row must reach", low=0.0, high=1.0
-    )
 
 
 @dataclass(frozen=True)
@@ -148,18 +97,6 @@ class Run(Common):
     policy: str = parameter("", "the run whose trained policy to use, by name or path")
     episodes: int = parameter(10, "episodes to do; 0: until stopped", low=0)
     intervene: bool = parameter(True, "the operator may take over")
-
-
-def _existing(name: str, text: str, holding: str) -> Path:
-    """The folder of an existing run.
-
-    Raises:
-        UserError: there is no such run, or it does not hold what is needed.
-    """
-    path = named_run(text)
-    if not (path / holding).exists():
-        raise UserError(f"argument '{name}': {path} holds no {holding}: name a run that does")
-    return path
 
 
 def _ticks(arguments: Common) -> dict[str, Any]:
@@ -251,43 +188,12 @@ def record_nodes(arguments: Record, run: Path) -> tuple[NodeSpec, ...]:
 def train_nodes(arguments: Train, run: Path) -> tuple[NodeSpec, ...]:
     """Demonstrations, where none are given; then training with help; then evaluation."""
     arm_hardware.check(arguments)
-    demonstrations = ""
-    if arguments.demonstrations:
-        demonstrations = str(_existing("demonstrations", arguments.demonstrations, "episodes"))
-    learner: dict[str, Any] = {
-        "run": str(run),
-        "arm": arguments.arm,
-        "observation": arguments.observation,
-        "seed": arguments.seed,
-        "demonstrations": demonstrations,
-        "algorithm": arguments.algorithm,
-        "encoder": arguments.encoder,
-    }
-    if arm_hardware.in_lockstep(arguments):
-        # No arm waits in real time, and simulation would leave a nicer process nothing.
-        learner |= {"niceness": 0, "encoder_niceness": 0}
+    robot = {"arm": arguments.arm, "observation": arguments.observation}
     return (
         _recorder(arguments, run),
-        NodeSpec(
-            "hilserl_learner",
-            "learner_node",
-            "learner_node",
-            learner,
-            PRESETS[arguments.preset],
-        ),
+        learner(arguments, run, robot, arm_hardware.in_lockstep(arguments)),
         *_robot_and_people(arguments, run, arguments.intervene),
-        _policy(
-            arguments,
-            run,
-            mode="train",
-            algorithm=arguments.algorithm,
-            demonstrations=demonstrations,
-            demos=0 if demonstrations else arguments.demos,
-            train_minutes=arguments.train_minutes,
-            train_episodes=arguments.train_episodes,
-            evaluation_episodes=arguments.evaluation_episodes,
-            target_success=arguments.target_success,
-        ),
+        _policy(arguments, run, **schedule(arguments)),
     )
 
 
@@ -297,7 +203,7 @@ def run_nodes(arguments: Run, run: Path) -> tuple[NodeSpec, ...]:
     arm_hardware.check(arguments)
     if not arguments.policy:
         raise UserError("argument 'policy' is needed: the run whose policy to use, policy:=NAME")
-    policy = _existing("policy", arguments.policy, "checkpoints")
+    policy = existing("policy", arguments.policy, "checkpoints")
     return (
         _recorder(arguments, run),
         *_robot_and_people(arguments, run, arguments.intervene),

@@ -12,7 +12,7 @@ from hilserl_bringup import configuration
 from hilserl_bringup.arm_console import console_nodes
 from hilserl_bringup.arm_hardware import in_lockstep
 from hilserl_bringup.node_spec import NodeSpec
-from hilserl_replay.curve_sinks import check_wandb
+from hilserl_bringup.training import curve_nodes
 
 Nodes = Callable[[Any, Path], tuple[NodeSpec, ...]]
 
@@ -26,29 +26,12 @@ def with_views(nodes: Nodes) -> Nodes:
         there = {node.name for node in planned}  # such as ros2_control's robot_state_publisher
         views = (
             *console_nodes(arguments, run),
-            *_curves(arguments, run),
+            *curve_nodes(arguments, run),
             *_rviz(arguments),
         )
         return (*planned, *(node for node in views if node.name not in there))
 
     return all_nodes
-
-
-def _curves(arguments: Any, run: Path) -> tuple[NodeSpec, ...]:
-    """What draws curves, unless nobody wants any.
-
-    Raises:
-        UserError: Weights & Biases is asked for and not installed.
-    """
-    check_wandb(arguments.wandb)
-    if not arguments.tensorboard and arguments.wandb == "off":
-        return ()
-    parameters = {
-        "run": str(run),
-        "tensorboard": arguments.tensorboard,
-        "wandb": arguments.wandb,
-    }
-    return (NodeSpec("hilserl_replay", "curves_node", "curves_node", parameters, watches=True),)
 
 
 def _rviz(arguments: Any) -> tuple[NodeSpec, ...]:

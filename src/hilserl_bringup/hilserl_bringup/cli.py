@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hilserl_bringup import completion
-from hilserl_bringup.arm_graphs import GRAPHS
 from hilserl_bringup.graph import RUNS, Graph, find_graph, make_plan
+from hilserl_bringup.graphs import GRAPHS
 from hilserl_bringup.programs import child_environment, find_program
 from hilserl_core.errors import UserError
 from hilserl_core.parameters import describe

@@ -35,6 +35,7 @@ class Graph:
         arguments: a frozen dataclass of ``hilserl_core.parameters``.
         nodes: the nodes for arguments and a run's folder.
         report: the program, (package, program), run on the folder of a complete run.
+        prepare: writes into a run's folder what its nodes read beside their parameters.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Graph:
     arguments: type[Any]
     nodes: Callable[[Any, Path], tuple[NodeSpec, ...]]
     report: tuple[str, str]
+    prepare: Callable[[Any, Path], None] = lambda arguments, run: None
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class Plan:
             UserError: the folder holds another configuration, or cannot be written.
         """
         RunDirectory.create_or_resume(self.run, self.config())
+        self.graph.prepare(self.arguments, self.run)
         folder = self.run / "parameters"
         return {
             node.name: configuration.write(folder / f"{node.name}.yaml", node.parameters)

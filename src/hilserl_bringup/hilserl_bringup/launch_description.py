@@ -22,13 +22,13 @@ from launch.substitutions import EnvironmentVariable
 from launch_ros.actions import Node
 from launch_ros.substitutions import ExecutableInPackage
 
-from hilserl_bringup.arm_graphs import GRAPHS
 from hilserl_bringup.graph import (
     Graph,
     Plan,
     find_graph,
     make_plan,
 )
+from hilserl_bringup.graphs import GRAPHS
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_bringup.programs import installed
 from hilserl_bringup.runner import run_environment

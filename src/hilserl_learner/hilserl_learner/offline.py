@@ -21,6 +21,7 @@ from hilserl_learner.encoder_training import EncoderTraining
 from hilserl_learner.learner import Learner
 from hilserl_learner.local_refresher import LocalRefresher
 from hilserl_learner.parameters import LearnerParameters
+from hilserl_learner.presets import SUITED
 from hilserl_learner.representation import RepresentationSettings
 from hilserl_learner.sight import encoder_spec, trained_apart
 from hilserl_learner.trainer import Played, Propose, Result, Trainer, Values
@@ -44,15 +45,6 @@ _OFFLINE = {
     "refresh_seconds": 1000.0,
     "refresh_updates": 500,
 }
-_PUSHT = {
-    "discount": 0.99,  # a demonstration takes some 70 actions
-    "utd_ratio": 1.0,
-    "publish_updates": 200,
-    "cloning_steps": 1000,
-    "capacity": 400_000,
-}
-SUITED: Mapping[str, Mapping[str, Any]] = {"gym_pusht/PushT-v0": _PUSHT}
-"""Settings of the learner that suit an environment, in place of the defaults."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,6 @@
-"""Published settings of the learner by name; what a parameter file gives goes before them.
+"""Settings of the learner by name, as published, and those that suit an environment.
+
+What a parameter file gives goes before them.
 
 Where a paper has a part that this learner has not, the nearest setting stands in, and the
 comment beside it says so.
@@ -71,3 +73,13 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     }
 )
 """Parameters of the learner that each preset sets; "default" leaves the declared ones."""
+
+_PUSHT = {
+    "discount": 0.99,  # a demonstration takes some 70 actions
+    "utd_ratio": 1.0,
+    "publish_updates": 200,
+    "cloning_steps": 1000,
+    "capacity": 400_000,
+}
+SUITED: Mapping[str, Mapping[str, Any]] = {"gym_pusht/PushT-v0": _PUSHT}
+"""Settings of the learner that suit an environment, in place of the defaults."""

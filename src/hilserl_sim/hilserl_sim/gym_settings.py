@@ -61,7 +61,7 @@ class GymSettings:
 def _pairs(words: Sequence[str], option: str) -> dict[str, str]:
     """``NAME=VALUE`` words as a dictionary."""
     result = {}
-    for word in words:
+    for word in filter(None, words):
         name, equals, value = word.partition("=")
         if not (name and equals and value):
             raise UserError(f"{option} '{word}': give NAME=VALUE")
