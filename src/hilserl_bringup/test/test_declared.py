@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from hilserl_bringup.arm_graphs import ENCODERS, GRAPHS, TASKS
+from hilserl_bringup.arm_graphs import GRAPHS, TASKS
 from hilserl_bringup.arm_reward import JUDGES
 from hilserl_bringup.declared import parameter_class
 from hilserl_bringup.graph import make_plan
+from hilserl_bringup.gym_graphs import GRAPHS as GYM_GRAPHS
 from hilserl_bringup.node_spec import NodeSpec
+from hilserl_bringup.training import ENCODERS
 from hilserl_core import parameters
 
 BY_RCLPY = {"use_sim_time"}
