@@ -302,6 +302,7 @@ class DriverNode(LifecycleNode):
             "helps when limp": ", ".join(driver.assistance.helping) or "nothing",
             "rate [Hz]": f"{timing.rate:.1f}",
             "jitter [ms]": f"{1e3 * timing.jitter:.2f}",
+            "period, 99th percentile [ms]": f"{1e3 * timing.period:.1f}",
             "longest period [ms]": f"{1e3 * timing.worst:.1f}",
             "cycle, 99th percentile [ms]": f"{1e3 * timing.cycle:.1f}",
             "answers": counts.received,
