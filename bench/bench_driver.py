@@ -19,8 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +54,11 @@ NAMESPACE = f"bench_{os.getpid()}"
 Figures = dict[str, float]
 
 
-def rows(seconds: float = SECONDS) -> list[dict[str, Any]]:
+def rows(seconds: float = SECONDS, names: Sequence[str] = ARM_NAMES) -> list[dict[str, Any]]:
+    """The figures of each arm."""
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     result = []
-    for name in ARM_NAMES:
+    for name in names:
         with emulated(name) as port:
             wire = REQUEST_BYTES[name] + ANSWER_BYTES[name] + COMMAND_BYTES[name]
             limit = 1e6 / (10 * wire)
@@ -67,8 +68,7 @@ def rows(seconds: float = SECONDS) -> list[dict[str, Any]]:
                 ("alone", contextlib.nullcontext()),
                 ("beside the learner", busy()),
             ):
-                with beside:
-                    figures = regular(name, port, seconds)
+                figures = regular(name, port, seconds, beside)
                 title = f"{name}: from cycle to cycle at 100 Hz {what}, 99th percentile"
                 text = (
                     f"the goal (worst {figures['worst']:.1f} ms; a cycle itself takes "
@@ -182,31 +182,38 @@ class Watch:
             self.executor.spin_once(timeout_sec=left)
 
 
-def regular(name: str, port: Path, seconds: float) -> Figures:
+def regular(
+    name: str, port: Path, seconds: float, beside: AbstractContextManager[object]
+) -> Figures:
     """The driver's node at 100 Hz: the worst that it says of any stretch of that time.
 
-    It tells of its last cycles, and so of a stretch at a time.
+    It tells of its last cycles, and so of a stretch at a time. What is to go on ``beside`` it
+    begins once it has started.
     """
     words = [f"arm:={name}", f"port:={port}", f"calibration:={port.with_suffix('.yaml')}"]
     command = [sys.executable, "-m", "hilserl_drivers.driver_node", "--ros-args"]
     command += ["-r", f"__ns:=/{NAMESPACE}", "-p", f"rate:={RATE}"]
     for word in words:
         command += ["-p", word]
-    node, watch = subprocess.Popen(command, stderr=subprocess.DEVNULL), Watch()
+    log = port.with_suffix(".log")
+    with log.open("w") as file:
+        node = subprocess.Popen(command, stdout=file, stderr=file)
+    watch = Watch()
     stretch = REMEMBERED / RATE
     try:
         end = time.monotonic() + START_SECONDS
         while not watch.heard:
             if time.monotonic() > end or node.poll() is not None:
-                raise RuntimeError(f"the driver of {name} did not start")
+                raise RuntimeError(f"the driver of {name} did not start: {log.read_text()[-500:]}")
             watch.spin(0.1)
         seen: list[Figures] = []
-        watch.spin(1.0)  # Past its start.
-        for _ in range(max(1, round(seconds / stretch))):
-            watch.spin(stretch + 1.0)
-            if not watch.figures:
-                raise RuntimeError(f"the driver of {name} says nothing of itself")
-            seen.append(watch.figures)
+        with beside:
+            watch.spin(1.0)  # Past its start.
+            for _ in range(max(1, round(seconds / stretch))):
+                watch.spin(stretch + 1.0)
+                if not watch.figures:
+                    raise RuntimeError(f"the driver of {name} says nothing of itself")
+                seen.append(watch.figures)
         lowest = {"rate": min(figures["rate"] for figures in seen)}
         names = ("period", "worst", "cycle", "lost", "answers")
         return lowest | {name: max(figures[name] for figures in seen) for name in names}
@@ -219,5 +226,7 @@ def regular(name: str, port: Path, seconds: float) -> Figures:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of each measurement")
-    for each in rows(parser.parse_args().seconds):
+    parser.add_argument("--arms", nargs="+", choices=ARM_NAMES, default=ARM_NAMES)
+    options = parser.parse_args()
+    for each in rows(options.seconds, options.arms):
         print(f"{each['name']:66} {each['value']:8.2f} {each['unit']}; {each['compared_to']}")
