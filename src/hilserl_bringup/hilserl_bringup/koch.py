@@ -11,6 +11,7 @@ from hilserl_bringup.graph import Graph, named_run
 from hilserl_bringup.koch_cameras import camera_nodes, camera_parameter, config_parameter
 from hilserl_bringup.koch_hardware import SCRIPTED, Hardware
 from hilserl_bringup.koch_reward import JUDGES, judged
+from hilserl_bringup.koch_space import ACTION_SPACES, EE_DELTA, in_action_space
 from hilserl_bringup.koch_views import with_views
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core.errors import UserError
@@ -33,6 +34,9 @@ class Common(Hardware):
 
     task: str = parameter("lift_cube", "what the arm is to do", choices=TASKS)
     observation: str = parameter("state", "what the policy sees", choices=OBSERVATIONS)
+    action_space: str = parameter(
+        EE_DELTA, "what actions move: the tool, or each joint", choices=ACTION_SPACES
+    )
     scene: str = parameter(
         "plain",
         "how the simulated scene looks: the same always, or another in every episode",
@@ -307,21 +311,21 @@ GRAPHS = {
             "koch_record",
             "Record demonstrations; nobody learns.",
             Record,
-            judged(record_nodes),
+            in_action_space(judged(record_nodes)),
             ("hilserl_replay", "inspect"),
         ),
         Graph(
             "koch_train",
             "Train a policy from demonstrations and interventions, then evaluate it.",
             Train,
-            judged(train_nodes),
+            in_action_space(judged(train_nodes)),
             ("hilserl_replay", "report"),
         ),
         Graph(
             "koch_run",
             "Let a trained policy work, the operator able to take over; nobody learns.",
             Run,
-            judged(run_nodes),
+            in_action_space(judged(run_nodes)),
             ("hilserl_replay", "inspect"),
         ),
     )

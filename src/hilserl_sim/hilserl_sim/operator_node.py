@@ -28,6 +28,7 @@ from hilserl_core.step import Event, Outcome, Phase, Source
 from hilserl_description import koch
 from hilserl_description.kinematics import ForwardKinematics
 from hilserl_description.scenes import TASKS
+from hilserl_description.tool_motion import ToolMotion
 from hilserl_msgs.msg import Action, Arbitration, OperatorEvent, RunStatus
 from hilserl_sim.hand import DEMONSTRATING, SKILLED, Sight, Style
 from hilserl_sim.operator import WORDS, Habits, ScriptedOperator
@@ -44,6 +45,9 @@ class OperatorParameters:
     """Parameters of ``operator_node``."""
 
     task: str = parameter("lift_cube", "what is to be done", choices=TASKS)
+    action_space: str = parameter(
+        "ee_delta", "what actions mean", choices=("ee_delta", "joint_delta")
+    )
     lockstep: bool = parameter(True, "answer every frame of a simulator that waits for it")
     seed: int = parameter(0, "of everything random about the person", low=0)
     device: str = parameter("leader", "name of the virtual device: its topics are teleop/DEVICE/*")
@@ -95,7 +99,7 @@ class OperatorParameters:
 
 
 def make_operator(p: OperatorParameters) -> ScriptedOperator:
-    """The person whom the parameters describe."""
+    """The person whom the parameters describe, who thinks of where the tool goes."""
     demonstrating = Style(
         speed=p.speed,
         care=p.care,
@@ -129,6 +133,8 @@ class OperatorNode(Node):
         super().__init__("operator_node")
         self._parameters = declare(self, OperatorParameters)
         self._operator = make_operator(self._parameters)
+        spec = koch.action_spec(self._parameters.action_space)
+        self._motion, self._rest = ToolMotion(spec), np.zeros(spec.dim, np.float32)
         self._forward = ForwardKinematics()
         self._has_peg = self._parameters.task in WITH_PEG
         self._status: RunStatus | None = None
@@ -288,7 +294,7 @@ class OperatorNode(Node):
         assert self._joints is not None
         if not self._is_under_way():
             self._frame = stamp
-            self._publish(self._operator.rest, None)
+            self._publish(self._rest, None)
             return
         assert self._object is not None
         position = np.array(self._joints[1])
@@ -314,7 +320,7 @@ class OperatorNode(Node):
             peg=self._peg[1],
         )
         decision = self._operator.tick(sight, driving, self._may_move())
-        self._publish(decision.values, decision.event)
+        self._publish(self._motion.values(decision.values, command), decision.event)
 
     def _say(self, event: Event) -> None:
         """Presses a key, about the newest frame."""

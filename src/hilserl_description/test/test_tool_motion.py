@@ -1,0 +1,50 @@
+"""A person's motions of the tool, driven through another action space."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hilserl_description import koch
+from hilserl_description.action_mapping import ActionMapping
+from hilserl_description.kinematics import ForwardKinematics
+from hilserl_description.tool_motion import ToolMotion
+
+EE, JOINTS = koch.action_spec("ee_delta"), koch.action_spec("joint_delta")
+FORWARD = ForwardKinematics()
+CENTRE = (koch.WORKSPACE_LOW + koch.WORKSPACE_HIGH) / 2
+HALF = (koch.WORKSPACE_HIGH - koch.WORKSPACE_LOW) / 2
+motions = st.tuples(*[st.floats(-1, 1, width=32)] * 3, st.sampled_from([-1.0, 0.0, 1.0]))
+
+
+@given(motion=motions)
+def test_a_motion_of_the_tool_is_itself_where_actions_are_such(motion):
+    assert ToolMotion(EE).values(motion, koch.HOME) == pytest.approx(motion)
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_joints_make_the_tool_go_the_way_that_was_meant(seed):
+    rng = np.random.default_rng(seed)
+    person, mapping = ToolMotion(JOINTS), ActionMapping(JOINTS)
+    direct = ActionMapping(EE)
+    for _ in range(20):
+        motion = np.append(rng.uniform(-1, 1, 3), rng.choice([-1.0, 0.0, 1.0]))
+        last = mapping.last
+        values = person.values(motion, last)
+        assert values.shape == (JOINTS.dim,)
+        assert (np.abs(values) <= 1).all()
+        reached = mapping.command(values)
+        direct.reset(last)
+        wanted = direct.command(motion)
+        assert reached[koch.GRIPPER] == wanted[koch.GRIPPER]
+        there = FORWARD.position(wanted)
+        fits = (np.abs(wanted - last)[:5] <= np.array(JOINTS.scale[:5]) - 1e-6).all()
+        # A step of the joints that would leave the workspace is not made, not even in part.
+        inside = (np.abs(there - CENTRE) < HALF - 0.001).all()
+        if fits and inside:
+            assert FORWARD.position(reached) == pytest.approx(there, abs=1e-4)
+
+
+def test_nothing_meant_moves_nothing():
+    assert not ToolMotion(JOINTS).values(np.zeros(4), koch.HOME).any()
