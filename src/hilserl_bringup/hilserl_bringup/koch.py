@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from hilserl_bringup import koch_hardware
+from hilserl_bringup.action_space import ACTION_SPACES, EE_DELTA, in_action_space
 from hilserl_bringup.graph import Graph, named_run
 from hilserl_bringup.koch_cameras import camera_nodes, camera_parameter, config_parameter
 from hilserl_bringup.koch_hardware import SCRIPTED, Hardware
 from hilserl_bringup.koch_reward import JUDGES, judged
-from hilserl_bringup.koch_space import ACTION_SPACES, EE_DELTA, in_action_space
 from hilserl_bringup.koch_views import with_views
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core.errors import UserError

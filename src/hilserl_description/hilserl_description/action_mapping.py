@@ -13,6 +13,10 @@ from hilserl_description.kinematics import ForwardKinematics, InverseKinematics
 # wind up, and the operator would have to unwind it before the arm answers.
 _MAX_LEAD = 0.01
 
+_EDGE = 0.001
+"""m that joints may lead the tool out of the workspace, as inverse kinematics does at times: a
+tool that rests on its floor must not be nailed there by a hair's breadth."""
+
 _GRIPPER_BAND = 0.2
 """Share of the gripper's way, around its middle, in which it counts as what it was."""
 
@@ -92,7 +96,7 @@ class ActionMapping:
         step = np.clip(delta, -koch.MAX_JOINT_STEP[:5], koch.MAX_JOINT_STEP[:5])
         command[:5] = np.clip(command[:5] + step, koch.LOW[:5], koch.HIGH[:5])
         target = self._forward.position(command)
-        if _outside(target) > max(_outside(self._target), 1e-9):
+        if _outside(target) > max(_outside(self._target), _EDGE):
             return self._command.copy()
         self._target = target
         return command

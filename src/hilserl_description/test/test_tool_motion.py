@@ -48,3 +48,16 @@ def test_joints_make_the_tool_go_the_way_that_was_meant(seed):
 
 def test_nothing_meant_moves_nothing():
     assert not ToolMotion(JOINTS).values(np.zeros(4), koch.HOME).any()
+
+
+def test_a_tool_on_the_floor_of_the_workspace_still_goes_along_it():
+    person, mapping = ToolMotion(JOINTS), ActionMapping(JOINTS)
+    down, left = np.array([0, 0, -1.0, 0]), np.array([-0.5, 0, 0, 0])
+    for _ in range(20):
+        mapping.command(person.values(down, mapping.last))
+    floor = mapping.target
+    assert floor[2] == pytest.approx(koch.WORKSPACE_LOW[2], abs=1.1e-3)
+    for _ in range(4):
+        mapping.command(person.values(left + down / 10, mapping.last))
+    assert mapping.target[0] - floor[0] == pytest.approx(-4 * 0.0125, abs=0.005)
+    assert mapping.target[2] > koch.WORKSPACE_LOW[2] - 1.1e-3
