@@ -23,9 +23,8 @@ operator_node:
 def test_a_person_demonstrates_helps_and_the_policy_learns_in_joints(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(SETTINGS)
-    run = Run(
-        "koch_train", tmp_path / "run", action_space="joint_delta", demos=3, seed=4, config=config
-    )
+    arguments = {"action_space": "joint_delta", "train_minutes": 10, "config": config}
+    run = Run("koch_train", tmp_path / "run", demos=3, seed=4, **arguments)
     try:
         run.until(lambda: sum(line["phase"] == Phase.TRAIN for line in run.history()) >= 4, 180)
         updates = json.loads((run.path / "learner.jsonl").read_text().splitlines()[-1])["updates"]

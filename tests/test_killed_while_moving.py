@@ -114,8 +114,8 @@ def watch() -> Iterator[Watch]:
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[Run]:
     """A policy in training, without help, on the emulated arm."""
-    shown = Run("koch_record", tmp_path / "demonstrations", demos=3)
-    assert shown.wait(90) == 0
+    shown = Run("koch_record", tmp_path / "demonstrations", demos=2)
+    assert shown.wait(120) == 0
     config = tmp_path / "config.yaml"
     config.write_text(CONFIG)
     result = Run(
