@@ -44,16 +44,29 @@ def main() -> int:
         )
         for what, figure in rows(outcome, time.monotonic() - began):
             table.add_row(name, what, figure)
+        wrong = failed(outcome, options.packets, options.replugs)
+        for what in wrong:
+            table.add_row(name, "FAILED", what)
         table.add_section()
-        bad = bad or failed(outcome)
+        bad = bad or bool(wrong)
     Console(width=None if sys.stdout.isatty() else 110, highlight=False).print(table)
     return int(bad)
 
 
-def failed(outcome: Outcome) -> bool:
-    """Whether anything happened that may not."""
-    slow = max(outcome.recoveries, default=0.0) >= RECOVERY_GOAL
-    return bool(outcome.wrong or outcome.beyond or outcome.escaped or slow)
+def failed(outcome: Outcome, packets: int, replugs: int) -> list[str]:
+    """What happened that may not, or did not happen that should have."""
+    slowest = max(outcome.recoveries, default=0.0)
+    judged = {
+        "a wrong position was believed": outcome.wrong > 0,
+        "a setpoint was beyond a limit": outcome.beyond > 0,
+        "an exception escaped": bool(outcome.escaped),
+        f"a recovery took {RECOVERY_GOAL} s or more": slowest >= RECOVERY_GOAL,
+        # Of a servo that was told something else past the checksum no driver can know.
+        "the arm was lost without a misheard request": outcome.lost > outcome.misheard,
+        "the time was up before all packets and replugs": outcome.packets < packets
+        or outcome.replugs < replugs,
+    }
+    return [what for what, happened in judged.items() if happened]
 
 
 def rows(outcome: Outcome, seconds: float) -> list[tuple[str, str]]:

@@ -92,11 +92,12 @@ def test_a_person_pushes_the_leader_leads_and_gives_the_arm_back(table: Table) -
     assert (np.abs(np.diff(commands, axis=0)) <= ONE_STEP).all(), "the follower was to jump"
 
 
-@pytest.mark.parametrize("victim", ["policy", "leader_node", "mux", "koch_follower"])
+@pytest.mark.parametrize("victim", ["policy", "leader_node", "koch_leader", "mux", "koch_follower"])
 def test_whoever_dies_the_arm_holds(table: Table, victim: str) -> None:
     leader, follower = table.arms["koch_leader"], table.arms["koch_follower"]
     table.until(lambda: follows(table))
-    if victim == "leader_node":
+    led = victim in ("leader_node", "koch_leader")
+    if led:
         table.send("leader", Event.TAKEOVER)
         table.until(lambda: table.is_driven_by("leader") and leader.is_limp)
     else:
@@ -104,7 +105,7 @@ def test_whoever_dies_the_arm_holds(table: Table, victim: str) -> None:
     before = follower.angles
     start, moved = leader.angles, 0.0
     for _ in range(600):
-        if victim == "leader_node":
+        if led:
             moved += 0.01
             leader.carry(start + moved * np.array([1.0, 0, 0, 0, 0, 0]))
         table.spin(0.05)

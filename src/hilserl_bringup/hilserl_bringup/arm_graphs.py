@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hilserl_bringup import arm_hardware
+from hilserl_bringup.action_space import ACTION_SPACES, EE_DELTA, in_action_space
 from hilserl_bringup.arm_cameras import camera_nodes, camera_parameter, config_parameter
 from hilserl_bringup.arm_hardware import SCRIPTED, Hardware
 from hilserl_bringup.arm_reward import JUDGES, judged
@@ -32,6 +33,9 @@ class Common(Hardware, RunArguments):
 
     task: str = parameter("lift_cube", "what the arm is to do", choices=TASKS)
     observation: str = parameter("state", "what the policy sees", choices=OBSERVATIONS)
+    action_space: str = parameter(
+        EE_DELTA, "what actions move: the tool, or each joint", choices=ACTION_SPACES
+    )
     scene: str = parameter(
         "plain",
         "how the simulated scene looks: the same always, or another in every episode",
@@ -223,21 +227,21 @@ def _graphs(arm: str) -> tuple[Graph, ...]:
             f"{arm}_record",
             "Record demonstrations; nobody learns.",
             _of(arm, Record),
-            judged(record_nodes),
+            in_action_space(judged(record_nodes)),
             ("hilserl_replay", "inspect"),
         ),
         Graph(
             f"{arm}_train",
             "Train a policy from demonstrations and interventions, then evaluate it.",
             _of(arm, Train),
-            judged(train_nodes),
+            in_action_space(judged(train_nodes)),
             ("hilserl_replay", "report"),
         ),
         Graph(
             f"{arm}_run",
             "Let a trained policy work, the operator able to take over; nobody learns.",
             _of(arm, Run),
-            judged(run_nodes),
+            in_action_space(judged(run_nodes)),
             ("hilserl_replay", "inspect"),
         ),
     )

@@ -10,7 +10,6 @@ from hilserl_bringup.arm_graphs import GRAPHS, TASKS
 from hilserl_bringup.arm_reward import JUDGES
 from hilserl_bringup.declared import parameter_class
 from hilserl_bringup.graph import make_plan
-from hilserl_bringup.gym_graphs import GRAPHS as GYM_GRAPHS
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_bringup.training import ENCODERS
 from hilserl_core import parameters
@@ -32,12 +31,12 @@ KINDS = {**ARMS, **JUDGED}
 """Every arm, and every judge of a simulated one."""
 
 
-def plan_nodes(folder: Path, name: str, kind: str) -> tuple[NodeSpec, ...]:
+def plan_nodes(folder: Path, name: str, kind: str, *more: str) -> tuple[NodeSpec, ...]:
     for part in ("checkpoints", "episodes"):
         (folder / "good" / part).mkdir(parents=True)
     file = folder / "c.safetensors"
     file.touch()
-    words = [*KINDS[kind], f"classifier:={file}", "observation:=cameras"]
+    words = [*KINDS[kind], f"classifier:={file}", "observation:=cameras", *more]
     words += [f"policy:={folder / 'good'}"] if name == "koch_run" else []
     return make_plan(GRAPHS[name], words).nodes
 
@@ -61,3 +60,20 @@ def test_the_tasks_are_the_scenes() -> None:
 def test_the_encoders_are_the_policys() -> None:
     encoders = pytest.importorskip("hilserl_policy.encoders")
     assert encoders.ENCODERS == ENCODERS
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+@pytest.mark.parametrize("kind", ["sim", "real"])
+def test_every_node_that_acts_is_told_the_action_space(
+    name: str, kind: str, tmp_path: Path
+) -> None:
+    pytest.importorskip("rclpy")
+    nodes = plan_nodes(tmp_path, name, kind, "action_space:=joint_delta", "rviz:=true")
+    told = {node.program for node in nodes if "action_space" in node.parameters}
+    assert told == {
+        node.program
+        for node in nodes
+        if (cls := parameter_class(node.package, node.program)) is not None
+        and "action_space" in parameters.types(cls)
+    }
+    assert {"mux_node", "policy_node", "console_node", "markers_node"} <= told

@@ -16,6 +16,10 @@ from hilserl_description.koch import KOCH
 # wind up, and the operator would have to unwind it before the arm answers.
 _MAX_LEAD = 0.01
 
+_EDGE = 0.001
+"""m that joints may lead the tool out of the workspace, as inverse kinematics does at times: a
+tool that rests on its floor must not be nailed there by a hair's breadth."""
+
 _GRIPPER_BAND = 0.2
 """Share of the gripper's way, around its middle, in which it counts as what it was."""
 
@@ -105,7 +109,7 @@ class ActionMapping:
         step = np.clip(delta, -MAX_JOINT_STEP[:5], MAX_JOINT_STEP[:5])
         command[:5] = np.clip(command[:5] + step, self._arm.low[:5], self._arm.high[:5])
         target = self._forward.position(command)
-        if self._outside(target) > max(self._outside(self._target), 1e-9):
+        if self._outside(target) > max(self._outside(self._target), _EDGE):
             return self._command.copy()
         self._target = target
         return command

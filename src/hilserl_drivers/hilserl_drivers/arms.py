@@ -73,6 +73,11 @@ class Arm:
     zero_in_pose: bool
 
     @property
+    def kind(self) -> str:
+        """Of leader and follower alike, as ``hilserl_description.models`` names it."""
+        return self.name.partition("_")[0]
+
+    @property
     def joints(self) -> tuple[str, ...]:
         return tuple(servo.joint for servo in self.servos)
 

@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from hilserl_core.errors import UserError
 from hilserl_core.parameters import parameter
 from hilserl_drivers.arms import Arm
+from hilserl_drivers.assistance import Assistance, AssistanceSettings
 from hilserl_drivers.bus import Bus
 from hilserl_drivers.calibration import Calibration
 from hilserl_drivers.homing import Homing
@@ -54,7 +55,7 @@ class Role(enum.Enum):
 
 
 @dataclass(frozen=True)
-class DriverSettings:
+class DriverSettings(AssistanceSettings):
     """How the driver moves the arm."""
 
     command_period: float = parameter(
@@ -67,12 +68,6 @@ class DriverSettings:
     home_velocity: float = parameter(0.8, "rad/s on the way home", low=0.05, high=4.0)
     bus_watchdog: float = parameter(
         0.3, "s of silence on the bus until the servos stop by themselves; 0: off", low=0, high=2.5
-    )
-    friction_current: float = parameter(
-        0.0,
-        "A with which a limp arm helps the hand along, where its servos regulate current",
-        low=0.0,
-        high=0.3,
     )
 
 
@@ -115,6 +110,7 @@ class Driver:
             settings.hold_after,
             settings.rejoin_velocity,
         )
+        self.assistance = Assistance(arm, settings)
         self._settings, self._clock = settings, clock
         self._homing: Homing | None = None
         self._holding = False
@@ -307,8 +303,7 @@ class Driver:
     def _drive(self, now: float, seconds: float) -> None:
         """Sends the next goals."""
         if self.role == Role.LEAD:
-            if self._settings.friction_current > 0:
-                self.joints.assist()
+            self._assist()
             return
         if self._homing is not None:
             self.setpoint.command(self._homing.target, now, self._settings.home_velocity)
@@ -317,6 +312,12 @@ class Driver:
             self._homing.update(self.setpoint.arrived, self.joints.positions(), now)
             if self._homing.done:
                 self._homing = None
+
+    def _assist(self) -> None:
+        """Has the servos of a limp arm help the hand, by what was just measured."""
+        if self.assistance.active:
+            joints, helps = self.joints, self.assistance.helps
+            joints.assist(self.assistance.currents(joints.positions(), joints.velocities()), helps)
 
     # -- losing the arm, and finding it again
 
@@ -361,7 +362,8 @@ class Driver:
         self.setpoint.start(self.joints.locate())
         self.starts += 1
         if self.role == Role.LEAD:
-            self.joints.let_go(self._settings.friction_current, self._settings.bus_watchdog)
+            helps = self.assistance.helps if self.assistance.active else [False] * len(self.arm.ids)
+            self.joints.let_go(helps, self._settings.bus_watchdog)
         else:
             self.joints.follow(self._settings.bus_watchdog)
         self._cycled_at = self._clock()

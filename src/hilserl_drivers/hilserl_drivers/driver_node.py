@@ -169,6 +169,8 @@ class DriverNode(LifecycleNode):
             self.close()
             raise
         self.get_logger().info(f"{arm.name} at {parameters.port} is ready")
+        if driver.assistance.unable:
+            self.get_logger().warning(driver.assistance.unable)
 
     def _must_driver(self) -> Driver:
         assert self._driver is not None, "the lifecycle lets nothing but configure come first"
@@ -297,8 +299,10 @@ class DriverNode(LifecycleNode):
         rejected = sum(judge.rejected for judge in driver.joints.judges.values())
         values: dict[str, object] = {
             "role": driver.role.value,
+            "helps when limp": ", ".join(driver.assistance.helping) or "nothing",
             "rate [Hz]": f"{timing.rate:.1f}",
             "jitter [ms]": f"{1e3 * timing.jitter:.2f}",
+            "period, 99th percentile [ms]": f"{1e3 * timing.period:.1f}",
             "longest period [ms]": f"{1e3 * timing.worst:.1f}",
             "cycle, 99th percentile [ms]": f"{1e3 * timing.cycle:.1f}",
             "answers": counts.received,

@@ -69,7 +69,10 @@ def _common(
     }
 
 
-def _xl330(name: str, number: int, *, max_velocity: int, i_gain: int, speed: float) -> Model:
+def _xl330(
+    name: str, number: int, *, max_velocity: int, i_gain: int, speed: float, stall_torque: float
+) -> Model:
+    """An XL330: ``speed`` in rpm and ``stall_torque`` in N m are those at 5 V."""
     registers = _common(number, max_voltage=70, min_voltage=35, max_velocity=max_velocity)
     registers |= {
         "current_limit": Register(38, 2, initial=1750),
@@ -94,6 +97,7 @@ def _xl330(name: str, number: int, *, max_velocity: int, i_gain: int, speed: flo
         no_load_speed=speed * RPM,
         stall_current=1.47,
         errors=_ERRORS,
+        torque_constant=stall_torque / 1.47,
     )
 
 
@@ -127,7 +131,9 @@ def _xl430() -> Model:
 
 
 XL430_W250 = _xl430()
-XL330_M288 = _xl330("XL330-M288", 1200, max_velocity=445, i_gain=0, speed=103)
-XL330_M077 = _xl330("XL330-M077", 1190, max_velocity=1620, i_gain=400, speed=383)
+XL330_M288 = _xl330("XL330-M288", 1200, max_velocity=445, i_gain=0, speed=103, stall_torque=0.52)
+XL330_M077 = _xl330(
+    "XL330-M077", 1190, max_velocity=1620, i_gain=400, speed=383, stall_torque=0.215
+)
 
 BAUD_CODES = {57_600: 1, 115_200: 2, 1_000_000: 3, 2_000_000: 4, 3_000_000: 5, 4_000_000: 6}

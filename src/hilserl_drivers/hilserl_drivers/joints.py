@@ -14,7 +14,6 @@ from hilserl_drivers.arms import Arm, ServoSpec
 from hilserl_drivers.bus import Bus, Reading
 from hilserl_drivers.calibration import Calibration, JointMap
 from hilserl_drivers.plausibility import Plausibility
-from hilserl_drivers.registers import Mode
 from hilserl_drivers.transactions import BusError, Refused, Unplugged
 
 Vector = NDArray[np.float64]
@@ -28,11 +27,9 @@ UNWELL_CYCLES = 10
 PROFILE_MARGIN = 1.5
 """The servo's own velocity limit, in shares of the setpoint's: the last line."""
 
-ASSIST_VELOCITY = 0.3
-"""rad/s, from which on a limp joint is helped along fully."""
-
 ASSIST_AHEAD = 0.3
-"""rad, by which its goal is then ahead of it."""
+"""rad, by which the goal of a limp joint that helps is ahead of it: far enough for its servo to
+take all the current that it may, and no further than it may run when nobody tells it more."""
 
 REBOOT_SECONDS = 2.0
 
@@ -201,6 +198,12 @@ class Joints:
         maps, readings = self.maps, self._readings
         return np.array([maps[servo].angle(readings[servo].position) for servo in self.arm.ids])
 
+    def velocities(self) -> Vector:
+        """(joints,) rad/s, as last believed."""
+        readings = [self._readings[servo].velocity for servo in self.arm.ids]
+        result: Vector = self._signs * np.array(readings)
+        return result
+
     def read(self) -> str:
         """Reads all servos once; returns what makes going on unsafe, empty where nothing does.
 
@@ -246,7 +249,7 @@ class Joints:
 
         return Sample(
             position=self.positions(),
-            velocity=self._signs * column("velocity"),
+            velocity=self.velocities(),
             current=self._signs * column("current"),
             load=self._signs * column("load"),
             voltage=column("voltage"),
@@ -279,38 +282,39 @@ class Joints:
         for servo in self.arm.ids:
             self._bus.set_watchdog(servo, watchdog)
 
-    def let_go(self, friction_current: float, watchdog: float) -> None:
-        """Torque off, but for what helps the hand along.
+    def let_go(self, helping: Sequence[bool], watchdog: float) -> None:
+        """Torque off, but for servos that help the hand along; those get no current yet.
 
         Args:
-            friction_current: A of that, where the servos can; 0 for none.
+            helping: (joints,) whether a joint's servo does.
             watchdog: s, as in ``follow``.
         """
-        helped = self._helped if friction_current > 0 else []
+        helped = [servo for servo, helps in zip(self.arm.ids, helping, strict=True) if helps]
         self._bus.set_torque([servo for servo in self.arm.ids if servo not in helped], False)
         self._stay(helped)
         self._weakened.update(helped)
-        self._bus.write_currents(dict.fromkeys(helped, friction_current))
+        for servo in helped:
+            self._bus.set_effort_limit(servo, 0.0)
         self._bus.set_torque(helped, True)
         for servo in helped:
             self._bus.set_watchdog(servo, watchdog)
 
-    def assist(self) -> None:
-        """Pushes limp joints the way they move, to take the gears' friction off the hand.
+    def assist(self, currents: Vector, helping: Sequence[bool]) -> None:
+        """Pushes limp joints with currents (joints,) A, positive towards larger angles.
 
-        Their goals are far ahead, and there is little current to get there. That needs no
+        Their goals are ahead, and there is only that current to get there. That needs no
         change of mode, which would wear the EEPROM at each takeover.
         """
-        goals = {}
-        for servo in self._helped:
-            reading = self._readings[servo]
-            share = max(-1.0, min(1.0, reading.velocity / ASSIST_VELOCITY))
-            goals[servo] = reading.position + share * ASSIST_AHEAD
+        limits, goals = {}, {}
+        amperes = self._signs * currents
+        for servo, current, helps in zip(self.arm.ids, amperes, helping, strict=True):
+            if helps:
+                limits[servo] = abs(float(current))
+                ahead = float(np.sign(current)) * ASSIST_AHEAD
+                goals[servo] = self._readings[servo].position + ahead
+        # Where the direction changes the current is about none, whichever comes first.
+        self._bus.write_currents(limits)
         self._bus.write_positions(goals)
-
-    @property
-    def _helped(self) -> list[int]:
-        return [spec.id for spec in self.arm.servos if spec.mode == Mode.CURRENT_POSITION]
 
     def _stay(self, servos: Sequence[int] | None = None) -> None:
         """Sets goals to where the servos stand: one may keep an old goal from long ago."""

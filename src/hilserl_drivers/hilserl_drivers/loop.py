@@ -28,12 +28,14 @@ class Timing:
     Attributes:
         rate: Hz, of cycles.
         jitter: s, standard deviation of the time between them.
+        period: s, the time between two, 99th percentile.
         cycle: s, a cycle's own time, 99th percentile.
         worst: s, the longest time between two.
     """
 
     rate: float
     jitter: float
+    period: float
     cycle: float
     worst: float
 
@@ -75,11 +77,12 @@ class DriverLoop:
         """How regular the last cycles were."""
         times = np.array(list(self._times))
         if len(times) < 3:
-            return Timing(0.0, 0.0, 0.0, 0.0)
+            return Timing(0.0, 0.0, 0.0, 0.0, 0.0)
         between = np.diff(times[:, 0])
         return Timing(
             rate=float(1.0 / between.mean()),
             jitter=float(between.std()),
+            period=float(np.percentile(between, 99)),
             cycle=float(np.percentile(times[:, 1], 99)),
             worst=float(between.max()),
         )

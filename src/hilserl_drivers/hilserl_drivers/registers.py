@@ -115,6 +115,7 @@ class Model:
         no_load_speed: rad/s.
         stall_current: A.
         errors: what the bits of its hardware error mean.
+        torque_constant: N m an A; None where it regulates no current.
     """
 
     name: str
@@ -133,6 +134,7 @@ class Model:
     no_load_speed: float
     stall_current: float
     errors: Mapping[int, str]
+    torque_constant: float | None = None
 
     @property
     def state_block(self) -> tuple[int, int]:

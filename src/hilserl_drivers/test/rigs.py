@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
+
 from hilserl_core.errors import UserError
 from hilserl_drivers.arms import ARMS, make_bus
 from hilserl_drivers.bus import Bus
@@ -17,6 +19,7 @@ from hilserl_drivers.models import MODELS
 
 PERIOD = 0.01
 BOTH = ("koch_follower", "so101_follower")
+FOLLOWERS = pytest.mark.parametrize("name", BOTH)
 
 
 class ServoRig:
@@ -95,3 +98,8 @@ class ArmRig:
     def torques(self) -> list[bool]:
         """Of the servos."""
         return [bool(servo.get("torque_enable")) for servo in self.emulated.servos]
+
+
+def command_of(rig: ArmRig, offset: float = 0.2) -> list[float]:
+    """A command to go that far, rad, from where every joint is."""
+    return (rig.emulated.angles() + offset).tolist()

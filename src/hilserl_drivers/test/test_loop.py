@@ -48,7 +48,7 @@ def test_one_thread_owns_the_driver_and_survives_its_mistakes():
     with pytest.raises(ValueError, match="as asked"):
         loop.do(fail).result(30)
     timing = loop.timing()
-    assert timing.worst > 0
+    assert timing.worst >= timing.period > 0
     assert timing.rate > 0
     last: list[str] = []
     loop.end(lambda: last.append("closed"))

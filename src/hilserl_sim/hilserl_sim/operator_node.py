@@ -29,6 +29,7 @@ from hilserl_description.arm_model import CONTROL_PERIOD, GRIPPER, JOINT_NAMES, 
 from hilserl_description.kinematics import ForwardKinematics
 from hilserl_description.models import MODELS
 from hilserl_description.scenes import TASKS
+from hilserl_description.tool_motion import ToolMotion
 from hilserl_msgs.msg import Action, Arbitration, OperatorEvent, RunStatus
 from hilserl_sim.hand import DEMONSTRATING, SKILLED, Sight, Style
 from hilserl_sim.operator import WORDS, Habits, ScriptedOperator
@@ -46,6 +47,9 @@ class OperatorParameters:
 
     arm: str = parameter("koch", "which arm it is", choices=tuple(MODELS))
     task: str = parameter("lift_cube", "what is to be done", choices=TASKS)
+    action_space: str = parameter(
+        "ee_delta", "what actions mean", choices=("ee_delta", "joint_delta")
+    )
     lockstep: bool = parameter(True, "answer every frame of a simulator that waits for it")
     seed: int = parameter(0, "of everything random about the person", low=0)
     device: str = parameter("leader", "name of the virtual device: its topics are teleop/DEVICE/*")
@@ -97,7 +101,7 @@ class OperatorParameters:
 
 
 def make_operator(p: OperatorParameters) -> ScriptedOperator:
-    """The person whom the parameters describe."""
+    """The person whom the parameters describe, who thinks of where the tool goes."""
     demonstrating = Style(
         speed=p.speed,
         care=p.care,
@@ -132,6 +136,9 @@ class OperatorNode(Node):
         self._parameters = declare(self, OperatorParameters)
         self._operator = make_operator(self._parameters)
         self._arm = MODELS[self._parameters.arm]
+        spec = action_spec(self._parameters.action_space)
+        self._motion = ToolMotion(spec, self._arm)
+        self._rest = np.zeros(spec.dim, np.float32)
         self._forward = ForwardKinematics(self._arm)
         self._has_peg = self._parameters.task in WITH_PEG
         self._status: RunStatus | None = None
@@ -291,7 +298,7 @@ class OperatorNode(Node):
         assert self._joints is not None
         if not self._is_under_way():
             self._frame = stamp
-            self._publish(self._operator.rest, None)
+            self._publish(self._rest, None)
             return
         assert self._object is not None
         position = np.array(self._joints[1])
@@ -318,7 +325,7 @@ class OperatorNode(Node):
             arm=self._arm,
         )
         decision = self._operator.tick(sight, driving, self._may_move())
-        self._publish(decision.values, decision.event)
+        self._publish(self._motion.values(decision.values, command), decision.event)
 
     def _say(self, event: Event) -> None:
         """Presses a key, about the newest frame."""

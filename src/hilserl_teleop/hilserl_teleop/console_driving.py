@@ -6,11 +6,13 @@ When they stop coming nothing is sent any longer, and the mux holds the arm.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hilserl_core.spec import ActionSpec
+from hilserl_description.arm_model import ArmModel
 from hilserl_teleop.console_messages import Drive
 from hilserl_teleop.jog import GRIPPER, Jog
 
@@ -18,6 +20,31 @@ LINK = 0.3
 """s without a wish after which the page counts as gone."""
 
 Act = Callable[[NDArray[np.float32]], None]
+
+
+def acting_in(
+    spec: ActionSpec, arm: ArmModel, act: Act, command: Callable[[], Sequence[float]]
+) -> Act:
+    """Sends a page's motions of the tool as actions of a run's action space.
+
+    Args:
+        spec: the run's action space.
+        arm: whose joints they are.
+        act: sends an action of it.
+        command: (6,) rad, the arm's last command; empty while none is known, and nothing moves.
+    """
+    if spec.kind == "ee_delta":
+        return act
+    # Only here: it loads a simulator, which a page that moves the tool can do without.
+    from hilserl_description.tool_motion import ToolMotion
+
+    motion = ToolMotion(spec, arm)
+
+    def act_in_space(values: NDArray[np.float32]) -> None:
+        last = command()
+        act(motion.values(values, last) if len(last) else np.zeros(spec.dim, np.float32))
+
+    return act_in_space
 
 
 class Driving:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -32,11 +32,12 @@ from hilserl_core.qos import LATCHED, RELIABLE, SENSOR
 from hilserl_core.ros_parameters import declare
 from hilserl_core.stamps import stamp_to_ns
 from hilserl_core.step import Event
+from hilserl_description.arm_model import action_spec
 from hilserl_description.models import MODELS
 from hilserl_msgs.msg import Action, Arbitration, LearnerStatus, Reward, RunStatus, ServoState
 from hilserl_teleop.console_access import Access, check_host
 from hilserl_teleop.console_arm import describe_arm
-from hilserl_teleop.console_driving import Driving
+from hilserl_teleop.console_driving import Driving, acting_in
 from hilserl_teleop.console_history import History
 from hilserl_teleop.console_messages import Drive
 from hilserl_teleop.console_pictures import Pictures
@@ -66,7 +67,11 @@ class ConsoleParameters:
     )
     run: str = parameter("", "folder of the run, for its curves and its review; empty: none")
     device: str = parameter("console", "name of this device, one of the mux's devices")
-    action_space: str = parameter("ee_delta", "what actions mean", choices=("ee_delta",))
+    action_space: str = parameter(
+        "ee_delta",
+        "what actions mean; the page moves the tool in any case",
+        choices=("ee_delta", "joint_delta"),
+    )
     control_rate: float = parameter(10.0, "actions a second", low=1.0, high=100.0)
     speed: float = parameter(0.5, "share of the fastest motion at the start", choices=SPEEDS)
     cameras: tuple[str, ...] = parameter(("front", "wrist"), "cameras that are shown")
@@ -128,7 +133,10 @@ class ConsoleNode(Node):
         p = self._settings = declare(self, ConsoleParameters)
         self._state = ConsoleState(time.monotonic, p.device)
         self.device = OperatorDevice(self, p.device, self._state.note)
-        self._driving = Driving(1 / p.control_rate, time.monotonic, self.device.act)
+        self._command: Sequence[float] = ()
+        spec, arm = action_spec(p.action_space), MODELS[p.arm]
+        act = acting_in(spec, arm, self.device.act, lambda: self._command)
+        self._driving = Driving(1 / p.control_rate, time.monotonic, act)
         self._newest: dict[str, bytes] = {}
         self._watched: list[Any] = []
         self._viewed: dict[str, Any] = {}
@@ -277,6 +285,7 @@ class ConsoleNode(Node):
             self._state.health(status.name, level, status.message, values)
 
     def _on_action(self, message: Action) -> None:
+        self._command = message.command
         self._state.executed(
             stamp_to_ns(message.header.stamp),
             message.source,

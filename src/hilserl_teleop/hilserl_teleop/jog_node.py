@@ -77,8 +77,15 @@ class JogNode(Node):
         """Whether this device has the arm or is about to."""
         return self._arbitration.device == self._parameters.name
 
+    @property
+    def _drives(self) -> bool:
+        """Whether what this device says is executed."""
+        return self._mine and self._arbitration.state == Arbitration.HUMAN
+
     def _on_arbitration(self, message: Arbitration) -> None:
-        self._arbitration = message
+        drove, self._arbitration = self._drives, message
+        if self._drives and not drove:
+            self._publish_action()  # Whoever has waited for the countdown need not wait on.
 
     def _on_joint_states(self, message: JointState) -> None:
         self._device.seen = message.header.stamp

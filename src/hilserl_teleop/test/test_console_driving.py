@@ -1,11 +1,16 @@
 import numpy as np
 import pytest
 
-from hilserl_teleop.console_driving import LINK, Driving
+from hilserl_description.action_mapping import ActionMapping
+from hilserl_description.arm_model import action_spec
+from hilserl_description.kinematics import ForwardKinematics
+from hilserl_description.koch import KOCH
+from hilserl_teleop.console_driving import LINK, Driving, acting_in
 from hilserl_teleop.console_messages import Drive
 from hilserl_teleop.jog import GRIPPER
 
 PERIOD = 0.1
+FORWARD = ForwardKinematics()
 REST = Drive((0.0, 0.0, 0.0), 0, 0.5)
 
 
@@ -93,3 +98,17 @@ def test_after_a_release_nothing_is_sent(stage):
     stage.driving.rest()
     stage.driving.tick(True)
     assert len(stage.sent) == 1
+
+
+def test_in_a_space_of_joints_the_page_still_moves_the_tool():
+    sent, known = [], []
+    act = acting_in(action_spec("joint_delta"), KOCH, sent.append, lambda: known)
+    act(np.array([0.0, 0.5, 0.0, 1.0], np.float32))
+    assert sent[-1].shape == (6,)
+    assert not sent[-1].any(), "where the arm is told to be is not known yet"
+    known = KOCH.home.tolist()
+    act(np.array([0.0, 0.5, 0.0, 1.0], np.float32))
+    mapping = ActionMapping(action_spec("joint_delta"), KOCH)
+    moved = FORWARD.position(mapping.command(sent[-1])) - FORWARD.position(KOCH.home)
+    assert moved == pytest.approx([0.0, 0.5 * 0.025, 0.0], abs=2e-3)
+    assert sent[-1][-1] == 1.0

@@ -176,6 +176,39 @@ class RealTime(RuleBasedStateMachine):
 TestRealTime = RealTime.TestCase
 TestRealTime.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 
+HANDOVERS = 500  # In each of 20 examples.
+
+
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=20)
+def test_ten_thousand_handovers_at_random_moments_never_jump(seed):
+    """Takeovers and releases anywhere between two ticks, while policy and person both move."""
+    rng = np.random.default_rng(seed)
+    world = RealTime()  # Judges every output by its model.
+
+    def go_on(ticks):
+        for _ in range(ticks):
+            late = float(rng.uniform(0.0, 0.1))
+            world.wait(late)
+            for device in DEVICES:
+                if rng.random() < 0.9:
+                    world.drive(device.name, tuple(rng.uniform(-2, 2, 3)))
+            world.wait(0.1 - late)
+            if rng.random() < 0.9:
+                world.policy(tuple(rng.uniform(-2, 2, 3)))
+
+    led = 0
+    for _ in range(HANDOVERS):
+        name = DEVICES[rng.integers(len(DEVICES))].name
+        go_on(rng.integers(0, 4))
+        world.takeover(name)
+        go_on(rng.integers(0, 9))  # Half a second of countdown are five.
+        led += world.mux.arbitration.status().state == State.HUMAN
+        world.release(name)
+        world.state_is_as_modelled()
+    assert led > HANDOVERS / 3
+
+
 FRAMES = 8
 POLICY, DEVICE, EVENTS, EVENTS_AFTER_THE_TICK = range(4)
 events = st.lists(st.sampled_from([Event.TAKEOVER, Event.RELEASE, Event.SUCCESS]), max_size=2)

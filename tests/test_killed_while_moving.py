@@ -1,0 +1,171 @@
+"""Nodes of a whole run are killed while the arm moves: what the arm itself does then.
+
+The arm is emulated behind its port, in real time; its motion is that of its joint states. That
+the arm holds with the leader arm or a driver dead is in ``test_leader_process``.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
+
+from hilserl_core.qos import COMMAND, LATCHED, RELIABLE, SENSOR
+from hilserl_core.step import Phase, Source
+from hilserl_description.arm_model import MAX_JOINT_STEP
+from hilserl_description.koch import KOCH
+from hilserl_msgs.msg import Action, RunStatus
+from runs import Run
+
+ONE_STEP = MAX_JOINT_STEP + 1e-9
+HOLDS_WITHIN = 0.5  # s
+WATCHED = 0.4  # s from then on, before anything can have been started again.
+STILL = 0.01  # rad
+
+CONFIG = """
+learner_node:
+  ros__parameters: {pretrain_updates: 20}
+policy_node:
+  ros__parameters: {target_intervention: 0.0}
+"""
+
+
+class Watch:
+    """Sees what the arm does and is told."""
+
+    def __init__(self) -> None:
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        self.node = node = rclpy.create_node("watch", context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(node)
+        self.status = RunStatus()
+        self.positions: list[tuple[float, np.ndarray]] = []
+        self.commands: list[np.ndarray] = []
+        self.actions: list[tuple[float, Action]] = []
+        node.create_subscription(JointState, "joint_states", self._on_joints, SENSOR)
+        topic = "forward_position_controller/commands"
+        node.create_subscription(Float64MultiArray, topic, self._on_command, COMMAND)
+        node.create_subscription(Action, "action", self._on_action, RELIABLE)
+        node.create_subscription(RunStatus, "run/status", self._on_status, LATCHED)
+
+    def close(self) -> None:
+        self.executor.shutdown()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self.context)
+
+    def _on_joints(self, message: JointState) -> None:
+        self.positions.append((time.monotonic(), np.array(message.position)))
+
+    def _on_command(self, message: Float64MultiArray) -> None:
+        self.commands.append(np.array(message.data))
+
+    def _on_action(self, message: Action) -> None:
+        self.actions.append((time.monotonic(), message))
+
+    def _on_status(self, message: RunStatus) -> None:
+        self.status = message
+
+    def spin(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.executor.spin_once(timeout_sec=left)
+
+    def until(self, condition: Callable[[], object], seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"waited in vain; {self.status}"
+            self.executor.spin_once(timeout_sec=0.02)
+
+    @property
+    def here(self) -> np.ndarray:
+        """(6,) rad, where the arm is now."""
+        return self.positions[-1][1]
+
+    def policy_moves_it(self) -> bool:
+        """Whether the policy is in the middle of a motion of the arm."""
+        now = time.monotonic()
+        recent = [position for at, position in self.positions[-100:] if at > now - 0.3]
+        acts = [action for at, action in self.actions[-20:] if at > now - 0.3]
+        return (
+            self.status.phase == int(Phase.TRAIN)
+            and self.status.in_episode
+            and len(acts) >= 2
+            and all(a.source == int(Source.POLICY) and np.any(a.values) for a in acts)
+            and len(recent) > 5
+            and bool(np.abs(recent[-1] - recent[0])[:5].max() > 0.04)
+        )
+
+
+@pytest.fixture
+def watch() -> Iterator[Watch]:
+    result = Watch()
+    yield result
+    result.close()
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Iterator[Run]:
+    """A policy in training, without help, on the emulated arm."""
+    shown = Run("koch_record", tmp_path / "demonstrations", demos=2)
+    assert shown.wait(120) == 0
+    config = tmp_path / "config.yaml"
+    config.write_text(CONFIG)
+    result = Run(
+        "koch_train",
+        tmp_path / "run",
+        hardware="emulated",
+        demonstrations=shown.path,
+        intervene=False,
+        train_minutes=10,
+        config=config,
+    )
+    yield result
+    result.stop()
+
+
+def kill(run: Run, name: str) -> int:
+    victim = run.node(name)
+    assert victim is not None
+    victim.send_signal(signal.SIGKILL)
+    return victim.pid
+
+
+def test_the_arm_holds_without_policy_or_mux_and_goes_on_evenly_without_the_learner(
+    run: Run, watch: Watch
+) -> None:
+    watch.until(watch.policy_moves_it, 120)
+    # Nothing of a learner lies between the policy and the arm: that it is dead is no reason
+    # to stop, and must not be felt.
+    killed, pid = time.monotonic(), kill(run, "learner_node")
+    watch.commands.clear()
+    watch.spin(1.0)
+    assert (np.abs(np.diff(watch.commands, axis=0)) <= ONE_STEP).all()
+    after = [action for at, action in watch.actions if at > killed]
+    assert len(after) >= 5, "the policy's ticks went on"
+    moved = np.array([position for at, position in watch.positions if at > killed])
+    assert (np.abs(np.diff(moved, axis=0)) <= KOCH.velocity_limit * 0.1).all()
+
+    for name in ("policy_node", "mux_node"):
+        watch.until(watch.policy_moves_it, 120)
+        kill(run, name)
+        watch.spin(HOLDS_WITHIN)
+        held = watch.here
+        heard = len(watch.positions)
+        watch.spin(WATCHED)
+        seen = np.array([position for _, position in watch.positions[heard:]])
+        assert len(seen) > 10, "the driver went on"
+        assert np.abs(seen - held).max() < STILL, f"it moves without {name}"
+
+    watch.until(watch.policy_moves_it, 120)
+    revived = run.node("learner_node")
+    assert revived is not None
+    assert revived.pid != pid
