@@ -83,8 +83,11 @@ def arguments_page() -> str:
         "The same for `hilserl up GRAPH NAME:=VALUE` and `ros2 launch hilserl_bringup "
         "GRAPH.launch.py NAME:=VALUE`."
     )
+    alike: dict[tuple[str, str], list[str]] = {}  # each arm has the same
     for name, graph in GRAPHS.items():
-        parts += [f"## {name}", graph.description, _parameters(graph.arguments)]
+        alike.setdefault((graph.description, _parameters(graph.arguments)), []).append(name)
+    for (description, table), names in alike.items():
+        parts += [f"## {', '.join(names)}", description, table]
     return "\n\n".join(parts) + "\n"
 
 

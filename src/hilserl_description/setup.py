@@ -21,6 +21,6 @@ setup(
     zip_safe=False,
     maintainer="hilserl maintainers",
     maintainer_email="maintainers@hilserl.org",
-    description="The Koch arm as MJCF and URDF, task scenes, forward and inverse kinematics.",
+    description="Koch and SO-101 as MJCF and URDF, task scenes, forward and inverse kinematics.",
     license="Apache-2.0",
 )

@@ -26,6 +26,7 @@ examples:
   hilserl doctor                                       is this machine ready?
   hilserl up koch_train run:=first                     simulate, demonstrate, train, evaluate
   hilserl up koch_train --show-args                    every argument of a graph
+  hilserl up so101_train                               the same with an SO-101
   hilserl up koch_run policy:=first                    let the trained policy work
   hilserl run hilserl_teleop intervene                 take over, in a second terminal
   hilserl new-task fold_towel                          a commented configuration of your own

@@ -85,10 +85,11 @@ def template(name: str, base: str, path: Path) -> str:
 #   hilserl up koch_train  config:={path} demonstrations:={name}-demos run:={name}
 #   hilserl up koch_run    config:={path} policy:={name}
 #
-# (ros2 launch hilserl_bringup koch_train.launch.py takes the same words.) Settings behind a #
-# are at their defaults: take the # away to change one. A wrong name or value is refused with the
-# right ones. What a robot measures and how it acts is in hilserl_description/koch.py: fields of
-# the state, limits of the joints and of the workspace.
+# (so101_ in place of koch_ for an SO-101; ros2 launch hilserl_bringup koch_train.launch.py takes
+# the same words.) Settings behind a # are at their defaults: take the # away to change one. A wrong
+# name or value is refused with the right ones. What a robot measures and how it acts is in
+# hilserl_description: fields of the state in arm_model.py, limits of the joints and of the
+# workspace in koch.py and so101.py.
 
 # Arguments of the graph. Words on the command line go before them.
 {ARGUMENTS}:

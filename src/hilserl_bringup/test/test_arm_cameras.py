@@ -94,7 +94,7 @@ def test_a_file_that_is_not_there_is_named() -> None:
 @pytest.mark.parametrize("name", GRAPHS)
 def test_a_simulated_arm_has_its_own_cameras(name: str, tmp_path: Path) -> None:
     (tmp_path / "checkpoints").mkdir()
-    words = [f"policy:={tmp_path}"] if name == "koch_run" else []
+    words = [f"policy:={tmp_path}"] if name.endswith("_run") else []
     plan = make_plan(GRAPHS[name], words)
     assert not any(node.package == "hilserl_camera" for node in plan.nodes)
     with pytest.raises(UserError, match="'front_camera' is of the real arm: give sim:=false"):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hilserl_bringup import arm_graphs
 from hilserl_bringup.arm_graphs import GRAPHS, TASKS
 from hilserl_bringup.arm_reward import JUDGES
 from hilserl_bringup.declared import parameter_class
@@ -37,7 +38,7 @@ def plan_nodes(folder: Path, name: str, kind: str, *more: str) -> tuple[NodeSpec
     file = folder / "c.safetensors"
     file.touch()
     words = [*KINDS[kind], f"classifier:={file}", "observation:=cameras", *more]
-    words += [f"policy:={folder / 'good'}"] if name == "koch_run" else []
+    words += [f"policy:={folder / 'good'}"] if name.endswith("_run") else []
     return make_plan(GRAPHS[name], words).nodes
 
 
@@ -55,6 +56,12 @@ def test_every_parameter_is_declared_and_right(name: str, kind: str, tmp_path: P
 def test_the_tasks_are_the_scenes() -> None:
     scenes = pytest.importorskip("hilserl_description.scenes")
     assert scenes.TASKS == TASKS
+
+
+def test_the_arms_are_those_of_the_description() -> None:
+    models = pytest.importorskip("hilserl_description.models")
+    assert tuple(models.MODELS) == arm_graphs.ARMS
+    assert {graph.arguments.arm for graph in GRAPHS.values()} == set(models.MODELS)
 
 
 def test_the_encoders_are_the_policys() -> None:

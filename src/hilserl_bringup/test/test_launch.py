@@ -3,6 +3,7 @@ how they were started in place of the nodes."""
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import itertools
 from pathlib import Path
@@ -51,7 +52,7 @@ def test_arguments_are_the_graphs(name: str) -> None:
     spec.loader.exec_module(module)
     entities = module.generate_launch_description().entities
     declared = [entity.name for entity in entities if isinstance(entity, DeclareLaunchArgument)]
-    assert declared == list(GRAPHS[name].arguments.__dataclass_fields__)
+    assert declared == [field.name for field in dataclasses.fields(GRAPHS[name].arguments)]
 
 
 @pytest.mark.parametrize(

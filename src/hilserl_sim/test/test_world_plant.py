@@ -48,7 +48,8 @@ class Bench:
 @every_arm
 def test_commands_move_the_scenes_arm_and_its_joints_are_what_is_read(model):
     bench = Bench(model)
-    target = model.home + np.array([0.3, 0.1, -0.1, 0.2, 0.4, 0.5])
+    moved = model.home + np.array([0.3, 0.1, -0.1, 0.2, 0.4, 0.5])
+    target = np.clip(moved, model.low + 0.1, model.high - 0.1)
     bench.run(2.0, target)
     assert bench.world.joint_position == pytest.approx(target, abs=0.05)
     assert bench.sample.position == pytest.approx(bench.world.joint_position, abs=0.01)

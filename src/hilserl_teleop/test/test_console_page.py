@@ -8,7 +8,7 @@ import pytest
 from hilserl_core.errors import UserError
 from hilserl_description.arm_model import JOINT_NAMES
 from hilserl_description.kinematics import ForwardKinematics
-from hilserl_description.koch import KOCH
+from hilserl_description.models import KOCH, MODELS
 from hilserl_teleop.console_arm import describe_arm
 from hilserl_teleop.console_pages import read_files
 from hilserl_teleop.keymap import COMMANDS, JOG, browser_keys
@@ -92,12 +92,13 @@ def rotation(axis: np.ndarray, angle: float) -> np.ndarray:
     return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
 
 
-def test_the_arm_that_is_drawn_stands_where_the_kinematics_say():
+@pytest.mark.parametrize("arm", MODELS.values(), ids=list(MODELS))
+def test_the_arm_that_is_drawn_stands_where_the_kinematics_say(arm):
     """The same chain as the page's: the tool's link must be where MuJoCo's model has it."""
-    arm = describe_arm(KOCH)
-    position = dict(zip(JOINT_NAMES, KOCH.home, strict=True))
+    drawn = describe_arm(arm)
+    position = dict(zip(JOINT_NAMES, arm.home, strict=True))
     frames = {"base_link": (np.eye(3), np.zeros(3))}
-    for joint in arm["joints"]:
+    for joint in drawn["joints"]:
         turn, place = frames[joint["parent"]]
         roll, pitch, yaw = joint["rpy"]
         x, y, z = np.eye(3)
@@ -106,12 +107,11 @@ def test_the_arm_that_is_drawn_stands_where_the_kinematics_say():
         axis = np.array(joint["axis"])
         there = place + turn @ np.array(joint["xyz"])
         frames[joint["child"]] = (turn @ own @ rotation(axis, angle), there)
-    turn, place = frames["hand"]
-    tool = place + turn @ np.array([-0.064, -0.0205, 0.0011])
-    np.testing.assert_allclose(tool, ForwardKinematics().position(KOCH.home), atol=1e-6)
-    limits = {joint["name"]: joint["limits"] for joint in arm["joints"] if joint["limits"]}
-    assert limits["shoulder_lift"] == [-1.57, 1.22]
-    assert all(min(shape["size"]) > 0 for shapes in arm["links"].values() for shape in shapes)
+    _, tool = frames["tool"]
+    np.testing.assert_allclose(tool, ForwardKinematics(arm).position(arm.home), atol=1e-6)
+    limits = {joint["name"]: joint["limits"] for joint in drawn["joints"] if joint["limits"]}
+    assert limits == {joint.name: [joint.low, joint.high] for joint in arm.joints}
+    assert all(min(shape["size"]) > 0 for shapes in drawn["links"].values() for shape in shapes)
 
 
 def test_what_is_no_urdf_is_refused(tmp_path):
