@@ -24,6 +24,7 @@ from hilserl_drivers.emulator.wires import PtyBus
 needs_browser()
 
 SIZE = (640, 480)
+SMALL, LARGE = ("{} \N{MULTIPLICATION SIGN} {}".format(*size) for size in ((128, 128), SIZE))
 BEFORE = Region(100, 40, 320, 320)
 FILE = f"""\
 camera_node:  # both
@@ -83,7 +84,7 @@ def framed(picture: np.ndarray, region: Region) -> bool:
 
 def shows_raw(page: Page, region: Region) -> None:
     """Waits until the raw view shows the camera's own frames, with this region's edge."""
-    page.shows("#views", "front, raw 640 × 480")
+    page.shows("#views", f"front, raw {LARGE}")
     until(lambda: framed(shown(page), region), 15, f"for the edge of {region}")
 
 
@@ -131,7 +132,7 @@ def test_a_region_is_drawn_on_the_raw_view_and_the_camera_takes_it(
         page.shows("#views", "No camera publishes yet")
         assert page.page.locator("#camera-tools button").count() == 0
         with camera(file, "front"):
-            page.shows("#views", "front 128 × 128")
+            page.shows("#views", f"front {SMALL}")
             page.press("#camera-tools button:text('Raw view')")
             shows_raw(page, BEFORE)
             before = read_number(shown(page))
@@ -141,7 +142,7 @@ def test_a_region_is_drawn_on_the_raw_view_and_the_camera_takes_it(
             page.page.wait_for_function(DRAWN, timeout=PATIENCE)
             page.page.fill("#region [name=width]", "600")
             page.press("#region-save")
-            page.shows("#region-note", "does not lie in the frame of 640 × 480")
+            page.shows("#region-note", f"does not lie in the frame of {LARGE}")
             assert file.read_text() == FILE
             page.press("#region-close")
             chosen = draws_and_saves(page, "front", (330, 20), (530, 220))
@@ -154,7 +155,7 @@ def test_a_region_is_drawn_on_the_raw_view_and_the_camera_takes_it(
         with camera(file, "front"):
             shows_raw(page, chosen)
             page.press("#camera-tools button:text('Raw view')")
-            page.shows("#views", "front 128 × 128")
+            page.shows("#views", f"front {SMALL}")
             # Above the pattern's moving square, and below the frame's number.
             rows = slice(80, 120)
             expected = policy_image(draw(*SIZE, 0), chosen, (128, 128))[rows]
@@ -168,9 +169,9 @@ def test_a_picture_that_stands_still_is_called_old(
 ) -> None:
     with console(tmp_path) as address, camera(file, "wrist") as process:
         page = Page(browser, address)
-        page.shows("#views", "wrist 128 × 128")
+        page.shows("#views", f"wrist {SMALL}")
         process.send_signal(signal.SIGSTOP)
-        page.shows("#views", "wrist 128 × 128, no new picture for 3 s")
+        page.shows("#views", f"wrist {SMALL}, no new picture for 3 s")
         process.send_signal(signal.SIGCONT)
         until(lambda: "no new picture" not in page.page.inner_text("#views"))
         page.context.close()
@@ -193,7 +194,7 @@ def test_in_a_graph_the_page_keeps_regions_where_its_cameras_find_them(
     words += ["front_camera:=synthetic", "wrist_camera:=synthetic"]
     with started(tmp_path, "koch_record", *words) as up:
         page = Page(browser, up[0])
-        page.shows("#views", "wrist 128 × 128")
+        page.shows("#views", f"wrist {SMALL}")
         page.press("#camera-tools button:text('Raw view')")
         shows_raw(page, BEFORE)
         chosen = draws_and_saves(page, "wrist", (200, 100), (500, 400))
