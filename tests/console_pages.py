@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -122,12 +123,17 @@ def started(folder: Path, graph: str, *words: str) -> Iterator[tuple[str, Path]]
         until(lambda: f"console: http://localhost:{port}" in log.read_text(), 60, log.read_text())
         yield f"http://localhost:{port}", log
     finally:
-        process.send_signal(2)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _end(process, 30)
+
+
+def _end(process: subprocess.Popen[Any], seconds: float) -> None:
+    """Ends a process as Ctrl-C does: what is killed stays in the graph of nodes for a while."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 @contextlib.contextmanager
@@ -137,8 +143,7 @@ def node(module: str, *words: str) -> Iterator[subprocess.Popen[str]]:
     try:
         yield process
     finally:
-        process.kill()
-        process.wait()
+        _end(process, 15)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import yaml
@@ -34,13 +36,9 @@ front_camera:
     fps: 8.0  # slow
     region: {BEFORE}
 """
-PIXELS = """(selector) => {
-  const canvas = document.querySelector(selector);
-  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-  return [canvas.width, canvas.height, [...data]];
-}"""
+PIXELS = "(selector) => document.querySelector(selector).toDataURL()"
 FRONT = "#views canvas[aria-label='camera front']"
-DRAWN = "() => document.querySelector('#region-canvas').width === 640"
+DRAWN = "#region-canvas[data-shown]"
 FRAME_COLOUR = (0xFF, 0xB0, 0x66)
 
 
@@ -63,8 +61,9 @@ def camera(file: Path, name: str) -> contextlib.AbstractContextManager[subproces
 
 def shown(page: Page, selector: str = FRONT) -> np.ndarray:
     """What a canvas shows, (height, width, 3)."""
-    width, height, data = page.page.evaluate(PIXELS, selector)
-    return np.array(data, np.uint8).reshape(height, width, 4)[:, :, :3]
+    png = base64.b64decode(page.page.evaluate(PIXELS, selector).partition(",")[2])
+    bgr = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    return np.asarray(bgr[:, :, ::-1], np.uint8)
 
 
 def framed(picture: np.ndarray, region: Region) -> bool:
@@ -108,7 +107,7 @@ def numbers(page: Page) -> list[int]:
 def draws_and_saves(page: Page, name: str, start: tuple[int, int], end: tuple[int, int]) -> Region:
     """Opens the dialog, draws a square and keeps it."""
     page.press(f"#camera-tools button:text('Region of {name}')")
-    page.page.wait_for_function(DRAWN, timeout=PATIENCE)
+    page.page.wait_for_selector(DRAWN, timeout=PATIENCE)
     drag(page, start, end)
     region = Region.of(numbers(page))
     assert region.width == region.height
@@ -139,7 +138,7 @@ def test_a_region_is_drawn_on_the_raw_view_and_the_camera_takes_it(
             until(lambda: read_number(shown(page)) > before, 10, "for another frame")
             page.press("#camera-tools button:text('Region of front')")
             until(lambda: numbers(page) == [100, 40, 320, 320], 5, "for what the file says")
-            page.page.wait_for_function(DRAWN, timeout=PATIENCE)
+            page.page.wait_for_selector(DRAWN, timeout=PATIENCE)
             page.page.fill("#region [name=width]", "600")
             page.press("#region-save")
             page.shows("#region-note", f"does not lie in the frame of {LARGE}")
@@ -183,7 +182,11 @@ def arm(tmp_path: Path) -> Iterator[list[str]]:
     emulated = EmulatedArm(ARMS["koch_follower"], time.monotonic)
     emulated.calibration.save(tmp_path / "arm.yaml")
     port = PtyBus(emulated.bus, tmp_path / "arm")
-    yield ["sim:=false", f"port:={port.path}", f"calibration:={tmp_path / 'arm.yaml'}"]
+    # An emulator that shares its process with a test may answer late.
+    config = tmp_path / "config.yaml"
+    config.write_text("driver_node: {ros__parameters: {reply_timeout: 0.1}}\n")
+    words = {"sim": False, "port": port.path, "calibration": tmp_path / "arm.yaml"}
+    yield [f"{name}:={value}" for name, value in {**words, "config": config}.items()]
     port.close()
 
 

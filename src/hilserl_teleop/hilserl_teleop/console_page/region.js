@@ -5,6 +5,7 @@ import { decode } from "./pictures.js";
 
 const NAMES = ["x", "y", "width", "height"];
 const WHOLE = [0, 0, 0, 0];
+const WAITING = "Waiting for the camera's picture.";
 
 export class Region {
   constructor(link) {
@@ -34,7 +35,9 @@ export class Region {
     this.topic = `${name}/raw`;
     this.image = this.size = this.corner = null;
     this.link.view([this.topic]);
-    this.note.textContent = "";
+    this.note.textContent = WAITING;
+    this.canvas.width = this.canvas.width; // clears what it showed of another time or camera
+    delete this.canvas.dataset.shown;
     document.getElementById("region-title").textContent = `Region of interest of ${name}`;
     this.choose(inEffect || WHOLE);
     this.dialog.showModal();
@@ -61,6 +64,8 @@ export class Region {
     this.shown = decoded;
     this.size = [picture.width, picture.height];
     this.paint();
+    this.canvas.dataset.shown = "";
+    if (this.note.textContent === WAITING) this.note.textContent = "";
   }
 
   paint() {

@@ -195,9 +195,9 @@ function buttons(title, names, press, words = {}) {
   row.className = "row";
   row.setAttribute("role", "group");
   row.setAttribute("aria-label", title);
-  const words = document.createElement("span");
-  words.textContent = title;
-  row.append(words, ...names.map((name) => {
+  const heading = document.createElement("span");
+  heading.textContent = title;
+  row.append(heading, ...names.map((name) => {
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = words[name] ?? name;
