@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from hilserl_description.kinematics import ForwardKinematics
 from hilserl_msgs.msg import Action, Arbitration, OperatorEvent
 
 ROOT = Path(__file__).parent.parent
+PATIENCE = 15_000  # ms
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or ""
 
 
@@ -121,9 +123,80 @@ def started(folder: Path, graph: str, *words: str) -> Iterator[tuple[str, Path]]
         until(lambda: f"console: http://localhost:{port}" in log.read_text(), 60, log.read_text())
         yield f"http://localhost:{port}", log
     finally:
-        process.send_signal(2)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _end(process, 30)
+
+
+def _end(process: subprocess.Popen[Any], seconds: float) -> None:
+    """Ends a process as Ctrl-C does: what is killed stays in the graph of nodes for a while."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def node(module: str, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """A node as a process of its own, with words of its command line after ``--ros-args``."""
+    process = subprocess.Popen([sys.executable, "-m", module, "--ros-args", *words], text=True)
+    try:
+        yield process
+    finally:
+        _end(process, 15)
+
+
+@contextlib.contextmanager
+def console(folder: Path, **parameters: object) -> Iterator[str]:
+    """A console without a run that goes on; gives its page's address."""
+    port = free_port()
+    values = {"port": port, "region_file": folder / "cameras.yaml", **parameters}
+    words = [word for name, value in values.items() for word in ("-p", f"{name}:={value}")]
+    with node("hilserl_teleop.console_node", *words) as process:
+        until(lambda: process.poll() is not None or _listens(port), 60, "for the console")
+        yield f"http://localhost:{port}"
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Page:
+    """A page that was opened, and what it complained of."""
+
+    def __init__(
+        self, browser: Any, address: str, script: str = "", size: tuple[int, int] = (1200, 900)
+    ) -> None:
+        self.context = browser.new_context(viewport={"width": size[0], "height": size[1]})
+        self.page = self.context.new_page()
+        if script:
+            self.page.add_init_script(script)
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("websocket", lambda socket: self.requests.append(socket.url))
+        self.page.on("console", self._on_console)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.goto(address)
+        self.page.wait_for_selector("body[data-page]", timeout=PATIENCE)
+
+    def _on_console(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def shows(self, selector: str, text: str) -> None:
+        """Waits until an element's text holds this one."""
+        self.page.wait_for_function(
+            "([s, t]) => document.querySelector(s).innerText.includes(t)",
+            arg=[selector, text],
+            timeout=PATIENCE,
+        )
+
+    def press(self, selector: str) -> None:
+        self.page.click(selector, timeout=PATIENCE)
+
+    def take_over(self, ears: Ears) -> None:
+        self.press("#takeover")
+        until(lambda: ears.state == (Arbitration.HUMAN, "console"))
+        self.shows("#driver", "you drive")

@@ -11,17 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from console_pages import CHROMIUM, Ears, needs_browser, started, until
+from console_pages import PATIENCE, Ears, Page, needs_browser, started, until
 from hilserl_core.step import Event, Outcome, Phase, Source
 from hilserl_msgs.msg import Arbitration
 
-playwright = needs_browser()
+needs_browser()
 
 CONFIG = """
 policy_node: {ros__parameters: {demonstration_seconds: 600.0}}
 mux_node: {ros__parameters: {countdowns: [0.3]}}
 """
-PATIENCE = 15_000  # ms
 
 
 @pytest.fixture(scope="module")
@@ -37,54 +36,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path, E
             yield up[0], folder, ears
     finally:
         ears.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as engine:
-        browser = engine.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
-class Page:
-    """A page that was opened, and what it complained of."""
-
-    def __init__(
-        self, browser: Any, address: str, script: str = "", size: tuple[int, int] = (1200, 900)
-    ) -> None:
-        self.context = browser.new_context(viewport={"width": size[0], "height": size[1]})
-        self.page = self.context.new_page()
-        if script:
-            self.page.add_init_script(script)
-        self.requests: list[str] = []
-        self.complaints: list[str] = []
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("websocket", lambda socket: self.requests.append(socket.url))
-        self.page.on("console", self._on_console)
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.goto(address)
-        self.page.wait_for_selector("body[data-page]", timeout=PATIENCE)
-
-    def _on_console(self, message: Any) -> None:
-        if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
-
-    def shows(self, selector: str, text: str) -> None:
-        """Waits until an element's text holds this one."""
-        self.page.wait_for_function(
-            "([s, t]) => document.querySelector(s).innerText.includes(t)",
-            arg=[selector, text],
-            timeout=PATIENCE,
-        )
-
-    def press(self, selector: str) -> None:
-        self.page.click(selector, timeout=PATIENCE)
-
-    def take_over(self, ears: Ears) -> None:
-        self.press("#takeover")
-        until(lambda: ears.state == (Arbitration.HUMAN, "console"))
-        self.shows("#driver", "you drive")
 
 
 @pytest.fixture
@@ -337,6 +288,26 @@ def test_a_browser_without_gamepads_says_so_and_goes_on(open_page: Callable[...,
     assert page.complaints == []
 
 
+DEAF = """
+const send = WebSocket.prototype.send;
+WebSocket.prototype.send = function (text) { if (!text.includes('"seen"')) send.call(this, text); };
+"""
+
+
+def test_a_viewer_that_stalls_is_told_so_and_stalls_no_other(
+    open_page: Callable[..., Page],
+) -> None:
+    stalled, other = open_page(script=DEAF), open_page()
+    stalled.shows("#camera-note", "takes pictures too slowly: some are left out")
+    stalled.shows("#views figcaption", "no new picture for")
+    stalled.shows("#driver", "policy drives")
+    count = "document.querySelector('#views canvas').frames"
+    before = other.page.evaluate(count)
+    other.page.wait_for_function(f"before => {count} > before + 5", arg=before, timeout=PATIENCE)
+    assert other.page.inner_text("#camera-note") == ""
+    assert "no new picture" not in other.page.inner_text("#views")
+
+
 def test_the_page_can_be_used_by_keyboard_alone(
     open_page: Callable[..., Page], run: tuple[str, Path, Ears]
 ) -> None:
@@ -375,7 +346,7 @@ def test_nothing_is_cut_off_and_stop_is_in_sight_at_every_width(
         assert min(box["width"], box["height"]) >= 44  # a finger's width
 
 
-def test_episodes_are_shown_and_frames_labelled(
+def test_episodes_are_shown_and_frames_labelled_while_the_run_is_being_recorded(
     open_page: Callable[..., Page], run: tuple[str, Path, Ears]
 ) -> None:
     page, folder = open_page(), run[1]
@@ -391,3 +362,9 @@ def test_episodes_are_shown_and_frames_labelled(
     page.shows("#episodes", "step 0 of episodes/")
     (line,) = (folder / "run" / "labels.jsonl").read_text().splitlines()
     assert json.loads(line)["label"] == "SUCCESS"
+    # An episode's bag is another matter: it is the recorder's as long as that is there.
+    page.page.locator("#episodes [aria-label='The episode ended in'] button").last.click()
+    page.shows("#episodes", "writes to it")
+    assert "success" in page.page.locator("#episodes li", has=strip).inner_text()
+    assert not (folder / "run" / "relabel.jsonl").exists()
+    page.page.locator("#episodes li", has_text="under way").first.wait_for(timeout=PATIENCE)

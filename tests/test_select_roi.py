@@ -19,7 +19,6 @@ import yaml
 from hilserl_camera.synthetic import draw
 from hilserl_core.region import Region, policy_image
 
-BROWSER = Path("/usr/bin/chromium")
 SIZE = (640, 480)
 
 
@@ -62,17 +61,6 @@ class Program:
         result = content["camera_node"]["ros__parameters"]["region"]
         assert isinstance(result, list)
         return result
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not BROWSER.exists():
-        pytest.skip(f"there is no {BROWSER}: apt install chromium")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=str(BROWSER), args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

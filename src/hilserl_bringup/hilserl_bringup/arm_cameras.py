@@ -9,13 +9,12 @@ from typing import Any, Protocol
 from hilserl_bringup.arm_hardware import REAL
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core import parameter_file
+from hilserl_core.cameras import OF_ALL, node_name, settings
 from hilserl_core.errors import UserError
 from hilserl_core.parameters import parameter
 
 FRONT, WRIST = "front", "wrist"
 TOPIC = "topic:"
-OF_ALL = "camera_node"
-"""The section of a parameter file that every camera takes; its own goes before it."""
 
 
 class CameraArguments(Protocol):
@@ -48,7 +47,7 @@ def config_parameter() -> Any:
     return parameter(
         "",
         "a ROS parameter file of the real arm's cameras, as select_roi writes it: sections "
-        f"{OF_ALL} for all, front_camera and wrist_camera for one",
+        f"{OF_ALL} for all, {node_name(FRONT)} and {node_name(WRIST)} for one",
     )
 
 
@@ -75,7 +74,7 @@ def camera_nodes(arguments: CameraArguments, needed: Collection[str]) -> tuple[N
     if arguments.camera_config:
         path = Path(arguments.camera_config)
         sections = parameter_file.read(path)
-        known = (parameter_file.ALL_NODES, OF_ALL, *(f"{name}_camera" for name in devices))
+        known = (parameter_file.ALL_NODES, OF_ALL, *map(node_name, devices))
         for section in sections:
             if section not in known:
                 raise UserError(
@@ -86,15 +85,13 @@ def camera_nodes(arguments: CameraArguments, needed: Collection[str]) -> tuple[N
 
 
 def _camera(name: str, device: str, sections: parameter_file.Sections) -> NodeSpec:
-    node = f"{name}_camera"
+    node = node_name(name)
     if not device:
         raise UserError(
             f"argument '{node}' is needed to see with the real arm: {node}:=/dev/video0, or "
             f"{node}:={TOPIC}/image_raw where another package drives it"
         )
-    kept: dict[str, Any] = {}
-    for section in (parameter_file.ALL_NODES, OF_ALL, node):
-        kept.update(sections.get(section, {}))
+    kept = settings(sections, node)
     own = {"name": name}
     if device.startswith(TOPIC):
         program, own["topic"] = "crop_node", device.removeprefix(TOPIC)

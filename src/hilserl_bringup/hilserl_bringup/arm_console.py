@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from hilserl_bringup.node_spec import NodeSpec
 
@@ -20,18 +20,22 @@ class WithConsole(Protocol):
     def console_port(self) -> int: ...
     @property
     def console_host(self) -> str: ...
+    @property
+    def camera_config(self) -> str: ...
 
 
 def console_nodes(arguments: WithConsole, run: Path) -> tuple[NodeSpec, ...]:
     """The console's node, where it is wanted; a run does without it where it fails."""
     if not arguments.console:
         return ()
-    parameters = {
+    parameters: dict[str, Any] = {
         "run": str(run),
         "arm": arguments.arm,
         "port": arguments.console_port,
         "host": arguments.console_host,
     }
+    if arguments.camera_config:
+        parameters["region_file"] = arguments.camera_config
     # This Python's own runner, so that the console finds programs also where PATH has none.
     defaults = {"starter": [sys.executable, "-m", "hilserl_bringup.cli", "run"]}
     return (

@@ -13,7 +13,9 @@ from hilserl_bringup.arm_graphs import CAMERAS, GRAPHS, Record
 from hilserl_bringup.graph import make_plan
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core import parameters
+from hilserl_core.cameras import node_name
 from hilserl_core.errors import UserError
+from hilserl_core.parameter_file import set_numbers
 
 REAL = Record(sim=False, front_camera="/dev/video0", wrist_camera="/dev/video2")
 
@@ -89,6 +91,19 @@ def test_a_section_of_no_camera_is_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named() -> None:
     with pytest.raises(UserError, match=r"no\.yaml: No such file"):
         nodes(camera_config="no.yaml")
+
+
+def test_the_console_keeps_regions_where_the_cameras_take_them_from(tmp_path: Path) -> None:
+    file = written(tmp_path, "front_camera:\n  ros__parameters: {fps: 15.0}\n")
+    words = ["sim:=false", "port:=/dev/arm", "observation:=cameras", "reward:=operator"]
+    words += ["front_camera:=synthetic", "wrist_camera:=synthetic", f"camera_config:={file}"]
+    planned = {node.name: node for node in make_plan(GRAPHS["koch_record"], words).nodes}
+    assert planned["console_node"].parameters["region_file"] == file
+    for camera in CAMERAS:
+        set_numbers(Path(file), node_name(camera), "region", (1, 2, 30, 30))
+    planned = {node.name: node for node in make_plan(GRAPHS["koch_record"], words).nodes}
+    cameras = [node for node in planned.values() if node.package == "hilserl_camera"]
+    assert [node.parameters["region"] for node in cameras] == [[1, 2, 30, 30]] * 2
 
 
 @pytest.mark.parametrize("name", GRAPHS)

@@ -20,6 +20,7 @@ from launch.actions import DeclareLaunchArgument
 
 from hilserl_bringup.arm_graphs import GRAPHS
 from hilserl_bringup.graph import make_plan
+from hilserl_bringup.runner import node_arguments
 
 LAUNCH = Path(__file__).parents[1] / "launch"
 START = (
@@ -80,6 +81,28 @@ def test_the_same_nodes_start_with_the_same_parameters(
         assert parameters == dict(node.parameters)
     assert stage.starts(report) == [[str(plan.run)]]
     assert "the figure" in result.stdout
+
+
+def test_namespaces_and_remappings_are_those_of_the_stand_alone_runner(stage: Any) -> None:
+    words = ["hardware:=emulated", "operator:=keyboard", "leader_port:=/dev/leader", "run:=mine"]
+    plan = make_plan(GRAPHS["koch_record"], words)
+    for node in plan.nodes:
+        if not node.ends_run:
+            stage.add(node.package, node.program, "exec sleep 60")
+    assert launch(stage, "koch_record", *words).returncode == 0
+    drivers = [node for node in plan.nodes if node.program == "driver_node"]
+    assert {node.namespace for node in drivers} == {"", "leader"}
+    assert any(node.remappings for node in drivers)
+    for node in plan.nodes:
+        expected = after(node_arguments(node, Path("unused")), "-r")
+        assert expected in [after(start, "-r") for start in stage.starts(node.program)]
+
+
+def test_a_node_that_only_looks_on_may_crash_and_the_run_goes_on(stage: Any) -> None:
+    stage.add("hilserl_teleop", "console_node", "kill -9 $$")
+    assert launch(stage, "koch_train", "run:=mine").returncode == 0
+    assert len(stage.starts("console_node")) >= 2  # it was started again meanwhile
+    assert stage.starts("report") == [["runs/mine"]]
 
 
 def test_rviz_starts_where_it_is_installed(stage: Any) -> None:

@@ -126,6 +126,7 @@ class CameraNode(Node):
             "age of the newest frame [s]": f"{rate.age():.3f}",
             "reconnections": counts.reconnections,
             "size": "{} x {}".format(*self._size),
+            "camera": self._parameters.name,
             "region": str(self._pictures.region),
         }
         if latencies:

@@ -90,6 +90,7 @@ class CropNode(Node):
             "frames": self._published,
             "refused": self._refused,
             "age of the last frame when published [s]": f"{self._age:.3f}",
+            "camera": self._parameters.name,
             "region": str(self._pictures.region),
         }
         if self._problem:

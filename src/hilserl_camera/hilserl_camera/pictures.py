@@ -59,7 +59,13 @@ class Pictures:
         self._frame = parameters.frame_id or parameters.name
         topic = f"camera/{parameters.name}"
         self._policy = node.create_publisher(Image, f"{topic}/policy", qos.SENSOR)
-        self._view = node.create_publisher(CompressedImage, f"{topic}/view/compressed", qos.SENSOR)
+        view = f"{topic}/view/compressed"
+        # Whoever finds the topic may wait for its pictures: where there are none there is no topic.
+        self._view = (
+            node.create_publisher(CompressedImage, view, qos.SENSOR)
+            if parameters.view_rate
+            else None
+        )
         self._next_view = 0
 
     def publish(self, rgb: NDArray[np.uint8], stamp: int) -> None:
@@ -70,14 +76,13 @@ class Pictures:
         """
         small = policy_image(rgb, self.region, self._size)
         self._policy.publish(to_image(small, stamp, self._frame))
-        if self._view_is_due(stamp) and self._view.get_subscription_count():
+        view = self._view
+        if view is not None and self._view_is_due(stamp) and view.get_subscription_count():
             quality = self._parameters.view_quality
-            self._view.publish(to_jpeg(rgb, stamp, self._frame, quality))
+            view.publish(to_jpeg(rgb, stamp, self._frame, quality))
 
     def _view_is_due(self, stamp: int) -> bool:
         """Whether the view's rate allows a picture of that stamp."""
-        if not self._parameters.view_rate:
-            return False
         period = int(1e9 / self._parameters.view_rate)
         if not self._next_view - 2 * period < stamp:
             self._next_view = stamp  # The clock was set back.

@@ -16,6 +16,7 @@ from hilserl_camera.roi_server import RoiServer
 from hilserl_camera.source import SourceSettings
 from hilserl_camera.stills import OfDevice, OfTopic, Stills, of_bag, of_image
 from hilserl_core import parameter_file
+from hilserl_core.cameras import OF_ALL, settings
 from hilserl_core.errors import UserError
 from hilserl_core.options import add_options, given
 from hilserl_core.parameters import build
@@ -60,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
         default=Path("cameras.yaml"),
         help="the parameter file, of which all else stays as it is [cameras.yaml]",
     )
-    parser.add_argument("--node", default="camera_node", help="whose parameter it is [camera_node]")
+    parser.add_argument("--node", default=OF_ALL, help=f"whose parameter it is [{OF_ALL}]")
     parser.add_argument(
         "--region",
         type=int,
@@ -86,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
         UserError: there is no frame, the region does not fit, or the file cannot be written.
     """
     sections = parameter_file.read(options.file) if options.file.exists() else {}
-    kept = {**sections.get(parameter_file.ALL_NODES, {}), **sections.get(options.node, {})}
+    kept = settings(sections, options.node)
     pictures = build(PictureParameters, _of(PictureParameters, kept))
     size = (pictures.size[0], pictures.size[1])
     if options.region and not any((options.device, options.topic, options.bag, options.image)):

@@ -79,6 +79,18 @@ def test_a_device_is_opened_as_the_file_says(capsys):
     assert region() == [0, 0, 100, 60]
 
 
+def test_one_cameras_device_is_opened_as_the_file_says_of_all(capsys):
+    Path("cameras.yaml").write_text(
+        "camera_node:\n  ros__parameters: {width: 80, height: 60}\n"
+        "wrist_camera:\n  ros__parameters: {height: 40}\n"
+    )
+    words = ["--device", "synthetic", "--node", "wrist_camera"]
+    assert main(["--region", "0", "0", "80", "60", *words]) == 1
+    assert "the frame of 80 x 40" in capsys.readouterr().err
+    assert main(["--region", "0", "0", "80", "40", *words]) == 0
+    assert region("wrist_camera") == [0, 0, 80, 40]
+
+
 @pytest.mark.parametrize("plugin", StoragePlugin)
 @pytest.mark.parametrize("compressed", [False, True])
 def test_a_bag_shows_its_middle(plugin, compressed):

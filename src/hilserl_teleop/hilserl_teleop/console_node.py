@@ -10,23 +10,19 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
 import cv2
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
-from numpy.typing import NDArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import JointState
 
 from hilserl_core import node as node_main
 from hilserl_core.diagnostics import Diagnostics, Health
-from hilserl_core.images import to_rgb
 from hilserl_core.parameters import parameter
 from hilserl_core.qos import LATCHED, RELIABLE, SENSOR
 from hilserl_core.ros_parameters import declare
@@ -37,6 +33,7 @@ from hilserl_description.models import MODELS
 from hilserl_msgs.msg import Action, Arbitration, LearnerStatus, Reward, RunStatus, ServoState
 from hilserl_teleop.console_access import Access, check_host
 from hilserl_teleop.console_arm import describe_arm
+from hilserl_teleop.console_cameras import CameraViews
 from hilserl_teleop.console_driving import Driving, acting_in
 from hilserl_teleop.console_history import History
 from hilserl_teleop.console_messages import Drive
@@ -78,9 +75,8 @@ class ConsoleParameters:
     starter: tuple[str, ...] = parameter(
         ("",), "what starts a package's program for the review; [''] finds hilserl or ros2"
     )
-    region_file: str = parameter("cameras.yaml", "parameter file that keeps regions of interest")
-    camera_node: str = parameter(
-        "camera_node_{camera}", "name of a camera's node in that file, by the camera's name"
+    region_file: str = parameter(
+        "cameras.yaml", "the cameras' parameter file, in which regions of interest are kept"
     )
 
 
@@ -139,10 +135,10 @@ class ConsoleNode(Node):
         self._driving = Driving(1 / p.control_rate, time.monotonic, act)
         self._newest: dict[str, bytes] = {}
         self._watched: list[Any] = []
-        self._viewed: dict[str, Any] = {}
-        self._available: dict[str, dict[str, bool]] = {}
         self._inbox = Inbox(self._wake)
-        self._pictures = Pictures(_unpack)
+        self._pictures = Pictures()
+        cameras = tuple(filter(None, p.cameras))
+        self._views = CameraViews(self, cameras, self._pictures, self._state.cameras)
         self._strips = Path(tempfile.mkdtemp(prefix="hilserl-console-"))
         self._sessions = Sessions(self._inbox, time.monotonic)
         self._server = self._make_server()
@@ -151,7 +147,7 @@ class ConsoleNode(Node):
         self._pacer = self.create_timer(1 / p.control_rate, self._on_period, clock=steady)
         self._pacer.cancel()
         self._shower = self.create_timer(SHOW, self._show_newest, clock=steady)
-        self._looker = self.create_timer(LOOK, self._look_for_cameras, clock=steady)
+        self._looker = self.create_timer(LOOK, self._views.look, clock=steady)
         self._shower.cancel()
         self._looker.cancel()
         Diagnostics(self, "console", self._health)
@@ -162,15 +158,13 @@ class ConsoleNode(Node):
         run = Path(p.run).expanduser() if p.run else None
         host = check_host(p.host)
         starter = tuple(filter(None, p.starter)) or _starter()
-        region_file, camera_node = Path(p.region_file), p.camera_node
-        review = Review(ReviewSettings(run, self._strips, starter, region_file, camera_node))
+        review = Review(ReviewSettings(run, self._strips, starter, Path(p.region_file)))
         setup = {
             "device": p.device,
             "keys": browser_keys(),
             "speeds": SPEEDS,
             "speed": p.speed,
             "arm": describe_arm(MODELS[p.arm]),
-            "regions": review.regions,
             "reviews": run is not None,
         }
         shown = Shown(
@@ -210,14 +204,7 @@ class ConsoleNode(Node):
         """Subscribes to what comes fast while somebody looks, and to the pictures shown."""
         if (cameras is None) == bool(self._watched):
             self._watch_state(cameras is not None)
-        known = {name: topic for name, topic in self._topics().items() if name in (cameras or ())}
-        for name in self._viewed.keys() - known.keys():
-            self.destroy_subscription(self._viewed.pop(name))
-        for name in known.keys() - self._viewed.keys():
-            take = partial(self._pictures.offer, name)
-            self._viewed[name] = self.create_subscription(
-                Image, known[name], take, SENSOR, raw=True
-            )
+        self._views.watch(cameras or frozenset())
 
     def _watch_state(self, wanted: bool) -> None:
         for timer in (self._shower, self._looker):
@@ -244,25 +231,7 @@ class ConsoleNode(Node):
             keep(Reward, "reward", RELIABLE),
             self.create_subscription(Action, "action", self._on_action, RELIABLE),
         ]
-        self._look_for_cameras()
-
-    def _topics(self) -> dict[str, str]:
-        """The topic of everything that a page may view."""
-        result = {}
-        for camera in filter(None, self._settings.cameras):
-            result[camera] = f"camera/{camera}/policy"
-            result[f"{camera}/raw"] = f"camera/{camera}/image_raw"
-        return result
-
-    def _look_for_cameras(self) -> None:
-        found = {name: bool(self.count_publishers(topic)) for name, topic in self._topics().items()}
-        cameras = filter(None, self._settings.cameras)
-        available = {
-            camera: {"policy": found[camera], "raw": found[f"{camera}/raw"]} for camera in cameras
-        }
-        if available != self._available:
-            self._available = available
-            self._state.cameras(available)
+        self._views.look()
 
     def _on_arbitration(self, message: Arbitration) -> None:
         self._state.arbitration(
@@ -354,10 +323,6 @@ class ConsoleNode(Node):
 def _starter() -> tuple[str, ...]:
     """What starts programs by name here."""
     return ("hilserl", "run") if shutil.which("hilserl") else ("ros2", "run")
-
-
-def _unpack(message: bytes) -> NDArray[np.uint8]:
-    return to_rgb(deserialize_message(message, Image))
 
 
 def main() -> None:

@@ -21,7 +21,8 @@ QUALITY = 80
 LARGEST = 640
 """Pixels: a longer side is shown smaller."""
 
-Unpack = Callable[[bytes], NDArray[np.uint8]]
+Unpack = Callable[[], NDArray[np.uint8]]
+"""Gives the image (height, width, 3) uint8 rgb of a message that was kept as it came."""
 
 
 @dataclass(frozen=True)
@@ -41,41 +42,36 @@ class Picture:
 
 
 class Pictures:
-    """The newest frame of each camera.
+    """The newest frame of each camera."""
 
-    Args:
-        unpack: gives the image (height, width, 3) uint8 rgb of a message's bytes.
-    """
-
-    def __init__(self, unpack: Unpack) -> None:
-        self._unpack = unpack
+    def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._arrived: dict[str, tuple[int, bytes]] = {}
+        self._arrived: dict[str, tuple[int, Unpack | None]] = {}
         self._made: dict[str, Picture] = {}
         self.problems: dict[str, str] = {}
 
-    def offer(self, camera: str, message: bytes) -> None:
+    def offer(self, camera: str, unpack: Unpack) -> None:
         """Takes a camera's newest message, unread."""
         with self._lock:
-            number, _ = self._arrived.get(camera, (0, b""))
-            self._arrived[camera] = (number + 1, message)
+            number, _ = self._arrived.get(camera, (0, None))
+            self._arrived[camera] = (number + 1, unpack)
 
     def forget(self, camera: str) -> None:
         """Nobody looks at a camera any longer: its last frame must not be taken for news."""
         with self._lock:
-            number, _ = self._arrived.get(camera, (0, b""))
-            self._arrived[camera] = (number, b"")
+            number, _ = self._arrived.get(camera, (0, None))
+            self._arrived[camera] = (number, None)
 
     def newest(self, camera: str) -> Picture | None:
         """A camera's newest frame; None where there is none yet, or none that can be shown."""
         with self._lock:
-            number, message = self._arrived.get(camera, (0, b""))
-        if not message:
+            number, unpack = self._arrived.get(camera, (0, None))
+        if unpack is None:
             return None
         made = self._made.get(camera)
         if made is None or made.number != number:
             try:
-                made = _picture(camera, number, self._unpack(message))
+                made = _picture(camera, number, unpack())
             except UserError as error:
                 self.problems[camera] = f"camera {camera}: {error}"
                 return None

@@ -17,13 +17,17 @@ from typing import Any
 
 from aiohttp import web
 
+from hilserl_core import parameter_file
+from hilserl_core.cameras import node_name, settings
 from hilserl_core.errors import UserError
 from hilserl_core.labels import By, FrameLabel, Label, append_labels
 from hilserl_core.region import Region
+from hilserl_core.step import Source
 
 LIMIT = 60.0
 """s that a program may take."""
 OUTCOMES = ("success", "failure", "timeout")
+SOURCES = tuple(source.name.lower() for source in Source)
 _EPISODE = re.compile(r"(episodes|evaluation)/\d{1,9}")
 _CAMERA = re.compile(r"[A-Za-z0-9_]{1,64}")
 
@@ -36,28 +40,21 @@ class ReviewSettings:
         run: the run's folder; None where it is not known.
         strips: a folder for pictures made on the way.
         starter: what starts a package's program by name, such as ``hilserl run``.
-        region_file: the parameter file that regions of interest are kept in.
-        camera_node: the name of a camera's node, ``{camera}`` standing for the camera's.
+        region_file: the cameras' parameter file, in which regions of interest are kept.
     """
 
     run: Path | None
     strips: Path
     starter: tuple[str, ...]
     region_file: Path
-    camera_node: str
 
 
 class Review:
-    """Answers the page, one program at a time: the cores belong to the run.
-
-    Attributes:
-        regions: the regions of interest saved, by camera.
-    """
+    """Answers the page, one program at a time: the cores belong to the run."""
 
     def __init__(self, settings: ReviewSettings) -> None:
         self._settings = settings
         self._busy = asyncio.Lock()
-        self.regions: dict[str, list[int]] = {}
 
     def routes(self) -> tuple[web.RouteDef, ...]:
         """What the server serves of it."""
@@ -68,6 +65,7 @@ class Review:
             web.get(episode + "/strip.png", self._strip),
             web.post(episode, self._relabel),
             web.post("/api/labels", self._label),
+            web.get("/api/region/{camera}", self._saved_region),
             web.post("/api/region", self._region),
         )
 
@@ -98,24 +96,18 @@ class Review:
         return self._settings.strips / f"{key}.png"
 
     async def _relabel(self, request: web.Request) -> web.Response:
-        """Says anew how an episode ended, or that nobody shall learn from it."""
+        """Says anew who acted in an episode, how it ended, or that nobody shall learn from it."""
         name = _episode(request)
-        content = await _content(request, {"outcome"})
+        content = await _content(request, {"outcome"}, {"source"})
         kind, _, number = name.partition("/")
         words = [str(self._run), "--episodes", str(int(number))]
         words += ["--evaluation"] if kind == "evaluation" else []
-        outcome = content["outcome"]
-        if outcome == "deleted":
-            words.append("--discard")
-        elif outcome in OUTCOMES:
-            words += ["--outcome", outcome]
-        else:
-            raise UserError(f"'outcome' is one of {', '.join(OUTCOMES)} and deleted")
+        words += _label_words(content)
         said = await self._call("hilserl_replay", "relabel", *words)
         return web.json_response({"message": said.strip().splitlines()[-1] if said else "done"})
 
     async def _label(self, request: web.Request) -> web.Response:
-        """Labels one frame for the classifier."""
+        """Labels one frame for the classifier, or takes back what a person said of it."""
         content = await _content(request, {"episode", "index", "label"})
         episode, index, label = (content[key] for key in ("episode", "index", "label"))
         if not isinstance(episode, str) or not _EPISODE.fullmatch(episode):
@@ -124,19 +116,24 @@ class Review:
             raise UserError(f"{self._run} has no episode {episode}")
         if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < 10**6:
             raise UserError("'index' is the number of a step")
-        names = {each.name.lower(): each for each in Label}
+        names = {**{each.name.lower(): each for each in Label}, "none": None}
         if not isinstance(label, str) or label not in names:
             raise UserError(f"'label' is one of {', '.join(names)}")
         made = FrameLabel(episode, index, names[label], By.HAND)
         await asyncio.to_thread(append_labels, self._run, [made])
         return web.json_response({"message": f"step {index} of {episode}: {label}"})
 
+    async def _saved_region(self, request: web.Request) -> web.Response:
+        """The region of interest that a camera's node takes from the file; all 0 where none is."""
+        file, node = self._settings.region_file, node_name(_camera(request.match_info["camera"]))
+        sections = await asyncio.to_thread(parameter_file.read, file) if file.exists() else {}
+        region = settings(sections, node).get("region", [0, 0, 0, 0])
+        return web.json_response({"region": region})
+
     async def _region(self, request: web.Request) -> web.Response:
         """Keeps a camera's region of interest."""
         content = await _content(request, {"camera", "region"})
-        camera, numbers = content["camera"], content["region"]
-        if not isinstance(camera, str) or not _CAMERA.fullmatch(camera):
-            raise UserError("'camera' is a camera's name")
+        camera, numbers = _camera(content["camera"]), content["region"]
         if not isinstance(numbers, list) or not all(type(n) is int and n < 10**5 for n in numbers):
             raise UserError("'region' is a list of four whole numbers")
         region = Region.of(numbers)
@@ -144,10 +141,9 @@ class Review:
             "hilserl_camera",
             "select_roi",
             *("--file", str(self._settings.region_file)),
-            *("--node", self._settings.camera_node.format(camera=camera)),
+            *("--node", node_name(camera)),
             *("--region", str(region.x), str(region.y), str(region.width), str(region.height)),
         )
-        self.regions[camera] = numbers
         return web.json_response({"message": said.strip()})
 
     async def _call(self, package: str, program: str, *words: str) -> str:
@@ -195,12 +191,31 @@ def _episode(request: web.Request) -> str:
     return name
 
 
-async def _content(request: web.Request, keys: set[str]) -> dict[str, Any]:
-    """A request's JSON object with exactly these keys."""
+def _camera(name: Any) -> str:
+    if not isinstance(name, str) or not _CAMERA.fullmatch(name):
+        raise UserError("'camera' is a camera's name")
+    return name
+
+
+def _label_words(content: dict[str, Any]) -> list[str]:
+    """What ``relabel`` is told of an episode."""
+    ((key, value),) = content.items()
+    if key == "outcome" and value == "deleted":
+        return ["--discard"]
+    known = {"outcome": OUTCOMES, "source": SOURCES}[key]
+    if value not in known:
+        more = " and deleted" if key == "outcome" else ""
+        raise UserError(f"'{key}' is one of {', '.join(known)}{more}")
+    return [f"--{key}", value]
+
+
+async def _content(request: web.Request, *forms: set[str]) -> dict[str, Any]:
+    """A request's JSON object with exactly the keys of one of these forms."""
     try:
         content = await request.json()
     except (ValueError, RecursionError):
         content = None
-    if not isinstance(content, dict) or set(content) != keys:
-        raise UserError(f"a request is a JSON object with the keys {', '.join(sorted(keys))}")
+    if not isinstance(content, dict) or set(content) not in forms:
+        keys = " or ".join(", ".join(sorted(form)) for form in forms)
+        raise UserError(f"a request is a JSON object with the keys {keys}")
     return content

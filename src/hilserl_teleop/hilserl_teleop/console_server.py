@@ -32,6 +32,8 @@ UNSEEN = 2
 """Picture messages under way to a page before the next are left out."""
 RETRY = 5.0
 """s between two attempts to get a port that is in use."""
+BEHIND = 2.0
+"""s of left out pictures after which a page is told that it does not keep up."""
 SLOWLY = 10
 """Looks between two at which what changes slowly is shown, and the run's history is read."""
 
@@ -68,6 +70,7 @@ class _Outbox:
         self.curves = ""
         self.curves_version = -1
         self.pictured: dict[str, int] = {}
+        self.behind_since: float | None = None
         self.changed = asyncio.Event()
 
 
@@ -226,11 +229,17 @@ class ConsoleServer:
                     if text:
                         await socket.send_str(_packed(part, text))
                 pictures, outbox.pictures = outbox.pictures, []
-                if pictures and session.sent - session.seen < UNSEEN:
-                    session.sent += 1
-                    for picture in pictures:
-                        outbox.pictured[picture.camera] = picture.number
-                    await socket.send_bytes(pack(session.sent, pictures))
+                if not pictures:
+                    continue
+                if session.sent - session.seen >= UNSEEN:
+                    if outbox.behind_since is None:
+                        outbox.behind_since = self._shown.sessions.clock()
+                    continue
+                outbox.behind_since = None
+                session.sent += 1
+                for picture in pictures:
+                    outbox.pictured[picture.camera] = picture.number
+                await socket.send_bytes(pack(session.sent, pictures))
 
     # -- what the pages are sent
 
@@ -260,7 +269,7 @@ class ConsoleServer:
         common = json.dumps(snapshot)[:-1]
         pictures = await self._newest_pictures()
         for outbox in list(self._outboxes.values()):
-            outbox.state = f'{common}, "page": {json.dumps(self._page(outbox.session))}}}'
+            outbox.state = f'{common}, "page": {json.dumps(self._page(outbox))}}}'
             outbox.pictures = [
                 p for p in pictures if outbox.pictured.get(p.camera, p.number) < p.number
             ]
@@ -277,16 +286,17 @@ class ConsoleServer:
         found = await asyncio.to_thread(lambda: [newest(name) for name in wanted])
         return [picture for picture in found if picture is not None]
 
-    def _page(self, session: Session) -> dict[str, Any]:
-        """What concerns one page: who it is, and who drives."""
-        sessions = self._shown.sessions
+    def _page(self, outbox: _Outbox) -> dict[str, Any]:
+        """What concerns one page: who it is, who drives, and whether it keeps up."""
+        sessions, since = self._shown.sessions, outbox.behind_since
         driver, lost = sessions.driver, sessions.lost_at
         return {
-            "you": session.number,
+            "you": outbox.session.number,
             "pages": len(sessions.pages),
             "driver": driver.number if driver else None,
             "driver_address": driver.address if driver else "",
             "lost": round(sessions.clock() - lost, 1) if lost is not None else None,
+            "behind": since is not None and sessions.clock() - since > BEHIND,
         }
 
     def _tell_who_watches(self) -> None:

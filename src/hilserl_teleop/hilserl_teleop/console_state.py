@@ -5,6 +5,7 @@ One thread takes in what arrives, another makes a snapshot of it ten times a sec
 
 from __future__ import annotations
 
+import json
 import math
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,6 +32,16 @@ def numbers(values: Iterable[float], digits: int = 4) -> list[float | None]:
     return [round(value, digits) if math.isfinite(value) else None for value in values]
 
 
+def _region(text: str) -> list[int] | None:
+    """The four numbers x, y, width, height of a region as a node writes it."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    whole = isinstance(found, list) and len(found) == 4 and all(type(n) is int for n in found)
+    return found if whole else None
+
+
 @dataclass
 class _Health:
     level: int
@@ -54,6 +65,7 @@ class ConsoleState:
     _said: dict[str, tuple[float, dict[str, Any]]] = field(default_factory=dict)
     _health: dict[str, _Health] = field(default_factory=dict)
     _cameras: dict[str, dict[str, bool]] = field(default_factory=dict)
+    _regions: dict[str, list[int]] = field(default_factory=dict)
     _notes: list[tuple[float, str]] = field(default_factory=list)
     _episode: tuple[int, int, bool] = (0, -1, False)
     _first_tick: int | None = None
@@ -129,9 +141,12 @@ class ConsoleState:
             self._cameras = {name: dict(kinds) for name, kinds in available.items()}
 
     def health(self, name: str, level: int, message: str, values: Mapping[str, str]) -> None:
-        """A part's diagnostics."""
+        """A part's diagnostics; a camera's node tells by them the region that the policy sees."""
+        region = _region(values.get("region", "")) if "camera" in values else None
         with self._lock:
             self._health[name] = _Health(level, message, values, self.clock())
+            if region is not None:
+                self._regions[values["camera"]] = region
 
     def note(self, text: str) -> None:
         """A sentence for the operator, shown for a while."""
@@ -187,6 +202,7 @@ class ConsoleState:
             }
             if slowly:
                 result["cameras"] = self._cameras
+                result["regions"] = dict(self._regions)
                 result["health"] = self._shown_health(now)
         arbitration = result.get("arbitration")
         if arbitration is not None:

@@ -64,13 +64,11 @@ class Console:
         self.operator = FakeOperator()
         self.state = ConsoleState(self.clock)
         self.sessions = Sessions(self.operator, self.clock)
-        self.pictures = Pictures(unpack)
+        self.pictures = Pictures()
         self.watched: list[frozenset[str] | None] = []
         self.said: list[tuple[str, bool]] = []
         folder = run if run is not None else Path("nowhere")
-        self.review = Review(
-            ReviewSettings(run, folder, starter, folder / "cameras.yaml", "camera_{camera}")
-        )
+        self.review = Review(ReviewSettings(run, folder, starter, folder / "cameras.yaml"))
         self.shown = Shown(
             self.state,
             self.sessions,

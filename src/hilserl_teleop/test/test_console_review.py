@@ -56,11 +56,13 @@ def test_episodes_are_listed_and_shown(console, run):
 
 def test_an_episode_is_relabelled_or_marked_as_deleted(console, run):
     async def story(visitor: Visitor) -> None:
-        for path, outcome in (("episodes/000003", "failure"), ("evaluation/000012", "deleted")):
+        for path, said in (
+            ("episodes/000003", {"outcome": "failure"}),
+            ("evaluation/000012", {"outcome": "deleted"}),
+            ("episodes/000003", {"source": "offline"}),
+        ):
             answer = await visitor.client.post(
-                f"/api/episodes/{path}",
-                headers={"Origin": visitor.origin},
-                json={"outcome": outcome},
+                f"/api/episodes/{path}", headers={"Origin": visitor.origin}, json=said
             )
             assert await answer.json() == {"message": "well done"}
 
@@ -68,6 +70,7 @@ def test_an_episode_is_relabelled_or_marked_as_deleted(console, run):
     assert [words[2:] for words in calls(run)] == [
         [str(run), "--episodes", "3", "--outcome", "failure"],
         [str(run), "--episodes", "12", "--evaluation", "--discard"],
+        [str(run), "--episodes", "3", "--source", "offline"],
     ]
 
 
@@ -118,7 +121,27 @@ def test_a_region_is_saved_by_the_cameras_program(console, run):
     visit(console, story)
     (words,) = calls(run)
     assert words[:2] == ["hilserl_camera", "select_roi"]
-    assert words[-7:] == ["--node", "camera_front", "--region", "10", "20", "300", "200"]
+    assert words[-7:] == ["--node", "front_camera", "--region", "10", "20", "300", "200"]
+
+
+def test_the_region_that_the_camera_will_take_is_told(console, run):
+    async def region(visitor: Visitor, camera: str) -> dict:
+        return await (await visitor.client.get(f"/api/region/{camera}")).json()
+
+    async def story(visitor: Visitor) -> None:
+        assert await region(visitor, "front") == {"region": [0, 0, 0, 0]}
+        file = run / "cameras.yaml"
+        file.write_text(
+            "camera_node:\n  ros__parameters: {region: [1, 2, 3, 4]}\n"
+            "front_camera:\n  ros__parameters: {region: [5, 6, 7, 8]}\n"
+        )
+        assert await region(visitor, "front") == {"region": [5, 6, 7, 8]}
+        assert await region(visitor, "wrist") == {"region": [1, 2, 3, 4]}
+        file.write_text("front_camera: [")
+        assert "cameras.yaml is not YAML" in (await region(visitor, "front"))["error"]
+        assert "camera's name" in (await region(visitor, "a.b"))["error"]
+
+    visit(console, story)
 
 
 WRONG = [
@@ -126,6 +149,9 @@ WRONG = [
     ("/api/episodes/secrets/000003", {"outcome": "success"}),
     ("/api/episodes/episodes/000003", {"outcome": "--dry-run"}),
     ("/api/episodes/episodes/000003", {"outcome": ["success"]}),
+    ("/api/episodes/episodes/000003", {"source": "success"}),
+    ("/api/episodes/episodes/000003", {"source": "human", "outcome": "success"}),
+    ("/api/episodes/episodes/000003", {}),
     ("/api/labels", {"episode": "../../etc", "index": 0, "label": "success"}),
     ("/api/labels", {"episode": "episodes/000004", "index": 0, "label": "success"}),
     ("/api/labels", {"episode": "episodes/000003", "index": True, "label": "success"}),

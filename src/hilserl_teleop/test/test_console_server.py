@@ -5,11 +5,12 @@ import json
 import random
 import socket
 import struct
+from functools import partial
 
 import pytest
 from aiohttp import WSMsgType, WSServerHandshakeError
 from aiohttp.test_utils import TestClient, TestServer
-from console_fakes import Console, Visitor, until, visit, visiting
+from console_fakes import Console, Visitor, unpack, until, visit, visiting
 
 from hilserl_core.step import Event
 from hilserl_teleop import console_server
@@ -89,7 +90,7 @@ def test_pictures_come_to_whoever_wants_them_and_only_once_each(console):
         page = await visitor.socket()
         await page.send_json({"type": "view", "cameras": ["front"]})
         await until(lambda: frozenset({"front"}) in console.watched)
-        console.pictures.offer("front", b"\x80")
+        console.pictures.offer("front", partial(unpack, b"\x80"))
         header, jpeg = await pictures(page)
         assert header["frame"] == 1
         assert header["pictures"] == [
@@ -99,9 +100,9 @@ def test_pictures_come_to_whoever_wants_them_and_only_once_each(console):
         await page.send_json({"type": "seen", "frame": 1})
         for _ in range(3):
             await state(page)
-        console.pictures.offer("front", b"\x10")
+        console.pictures.offer("front", partial(unpack, b"\x10"))
         assert (await pictures(page))[0]["frame"] == 2
-        console.pictures.offer("front", b"bad")
+        console.pictures.offer("front", partial(unpack, b"bad"))
         seen = await state(page)
         while not seen["problems"]:
             seen = await state(page)
@@ -118,10 +119,34 @@ def test_a_viewer_that_does_not_keep_up_gets_fewer_pictures_and_stalls_nobody(co
         await until(lambda: console.sessions.cameras())
         frames = 0
         while frames < 6:
-            console.pictures.offer("front", bytes([frames]))
+            console.pictures.offer("front", partial(unpack, bytes([frames])))
             frames = (await pictures(quick))[0]["frame"]
             await quick.send_json({"type": "seen", "frame": frames})
         assert [page.sent for page in console.sessions.pages.values()] == [2, 6]
+
+    visit(console, story)
+
+
+def test_a_viewer_that_stalls_is_told_so_until_it_goes_on(console):
+    async def behind(page, expected: bool) -> None:
+        while (await state(page))["page"]["behind"] is not expected:
+            pass
+
+    async def story(visitor: Visitor) -> None:
+        page = await visitor.socket()
+        await page.send_json({"type": "view", "cameras": ["front"]})
+        await until(lambda: console.sessions.cameras())
+        for number in range(2):
+            console.pictures.offer("front", partial(unpack, bytes([number])))
+            await pictures(page)
+        console.pictures.offer("front", partial(unpack, b"\x09"))
+        await state(page)
+        assert not (await state(page))["page"]["behind"]
+        console.now += 3.0
+        await behind(page, True)
+        await page.send_json({"type": "seen", "frame": 2})
+        assert (await pictures(page))[0]["frame"] == 3
+        await behind(page, False)
 
     visit(console, story)
 

@@ -151,3 +151,13 @@ def test_a_run_being_written_is_read_as_far_as_it_is_whole(tmp_path):
         file.write(": 3}\n")  # whole now, and not of this program
     history.refresh()
     assert history.curves()["episodes"]["success"] == [1.0]
+
+
+def test_a_cameras_node_tells_what_region_the_policy_sees(state):
+    state.health("/front_camera: camera", 0, "", {"camera": "front", "region": "[1, 2, 30, 40]"})
+    state.health("/eye: crop", 0, "", {"camera": "wrist", "region": "[0, 0, 0, 0]"})
+    state.health("/mux_node: arbitration", 0, "", {"region": "[5, 6, 7, 8]"})
+    for nonsense in ("", "[1, 2]", "[1, 2, 3, 0.5]", '{"x": 1}', "[1, 2, 3, true]"):
+        state.health("/odd: camera", 0, "", {"camera": "odd", "region": nonsense})
+    assert state.snapshot()["regions"] == {"front": [1, 2, 30, 40], "wrist": [0, 0, 0, 0]}
+    assert "regions" not in state.snapshot(slowly=False)

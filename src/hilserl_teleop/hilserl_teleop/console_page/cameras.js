@@ -1,23 +1,29 @@
-// The cameras' pictures, and on a raw one the frame of what the policy sees.
+// The cameras' pictures, and on a whole frame the region that the policy sees.
 
 import { decode } from "./pictures.js";
 
+const STALE = 2500; // ms without a new picture after which the one that is shown is called old
+
 export class Cameras {
-  constructor(link, setup, openRegion) {
+  constructor(link, openRegion) {
     this.link = link;
-    this.regions = setup.regions;
+    this.regions = {};
     this.openRegion = openRegion;
     this.views = new Map();
     this.raw = false;
     this.known = [];
     this.folder = document.getElementById("views");
     this.tools = document.getElementById("camera-tools");
+    this.note = document.getElementById("camera-note");
     document.addEventListener("visibilitychange", () => this.choose());
+    setInterval(() => this.tellWhatIsOld(), 500);
     this.show([]);
   }
 
-  // What cameras there are: {front: {policy: true, raw: false}, ...}.
-  said(cameras) {
+  // What cameras there are: {front: {policy: true, raw: false}, ...}, and what region of its frame
+  // each one's node gives to the policy: {front: [x, y, width, height], ...}.
+  said(cameras, regions) {
+    this.regions = regions || {};
     const known = JSON.stringify(cameras || {});
     if (known === this.known) return;
     this.known = known;
@@ -39,7 +45,7 @@ export class Cameras {
       caption.textContent = `${name}: no picture yet`;
       figure.append(canvas, caption);
       this.folder.append(figure);
-      this.views.set(name, { canvas, caption, frames: 0, newest: 0 });
+      this.views.set(name, { canvas, caption, frames: 0, newest: 0, at: 0, text: "" });
     }
     if (!names.length) {
       const words = document.createElement("p");
@@ -47,9 +53,30 @@ export class Cameras {
       words.textContent = "No camera publishes yet.";
       this.folder.append(words);
     }
-    if (names.some((name) => this.available[name].raw)) this.tools.append(this.rawButton());
-    for (const name of names) this.tools.append(this.regionButton(name));
+    const whole = names.filter((name) => this.available[name].raw);
+    if (whole.length) this.tools.append(this.rawButton(), ...whole.map((name) => this.regionButton(name)));
     this.choose();
+  }
+
+  keepsUp(does) {
+    const text = does ? "" : "This page, or its network, takes pictures too slowly: some are left out.";
+    if (this.note.textContent !== text) this.note.textContent = text;
+  }
+
+  // A camera that stands still looks like an arm that does.
+  tellWhatIsOld() {
+    if (document.hidden || document.querySelector("dialog[open]")) return; // none was asked for
+    for (const view of this.views.values()) {
+      if (!view.frames) continue;
+      const age = performance.now() - view.at;
+      const old = age > STALE;
+      this.write(view, old ? `${view.text}, no new picture for ${Math.floor(age / 1000)} s` : view.text);
+      if (view.canvas.classList.contains("old") !== old) view.canvas.classList.toggle("old", old);
+    }
+  }
+
+  write(view, text) {
+    if (view.caption.textContent !== text) view.caption.textContent = text;
   }
 
   rawButton() {
@@ -67,12 +94,14 @@ export class Cameras {
   regionButton(name) {
     const button = document.createElement("button");
     button.textContent = `Region of ${name}`;
-    button.addEventListener("click", () => this.openRegion(name, this.available[name].raw));
+    button.addEventListener("click", () => this.openRegion(name, this.regions[name]));
     return button;
   }
 
   // Asks for the pictures that are shown; for none while nobody looks.
   choose() {
+    if (document.querySelector("dialog[open]")) return; // it looks at one picture of its own
+    for (const view of this.views.values()) view.at = performance.now();
     const wanted = document.hidden ? [] : [...this.views.keys()].map((name) => this.topic(name));
     this.link.view(wanted);
   }
@@ -109,8 +138,9 @@ export class Cameras {
       view.frames += 1;
       canvas.frames = view.frames;
       if (view.frames === 1) canvas.dataset.shown = "";
-      const text = `${name}${kind === "raw" ? ", raw" : ""} ${picture.width} × ${picture.height}`;
-      if (view.caption.textContent !== text) view.caption.textContent = text;
+      view.at = performance.now();
+      view.text = `${name}${kind === "raw" ? ", raw" : ""} ${picture.width} × ${picture.height}`;
+      this.write(view, view.text);
     }
   }
 

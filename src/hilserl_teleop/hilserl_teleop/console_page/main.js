@@ -12,8 +12,9 @@ import { Review } from "./review.js";
 const setup = await ask("/api/setup");
 const link = new Link();
 const drive = new Drive(link, setup);
-const region = new Region(link, setup);
-const cameras = new Cameras(link, setup, (name, raw) => region.open(name, raw));
+const region = new Region(link);
+const cameras = new Cameras(link, (name, inEffect) => region.open(name, inEffect));
+region.dialog.addEventListener("close", () => cameras.choose());
 const arm = new Arm(document.getElementById("drawing"), document.getElementById("joints"), setup);
 const curves = new Curves();
 const review = new Review(setup);
@@ -52,8 +53,9 @@ link.on("state", (state) => {
   if (document.hidden) return;
   showRun(state);
   arm.said(state.joints);
+  cameras.keepsUp(!state.page.behind);
   if (!state.health) return; // what changes slowly comes now and then
-  cameras.said(state.cameras);
+  cameras.said(state.cameras, state.regions);
   showServos(state.servos, state.health);
   showHealth(state.health);
 });

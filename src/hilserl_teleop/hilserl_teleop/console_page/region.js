@@ -1,17 +1,19 @@
-// The region of interest: a rectangle drawn on a camera's picture, saved as a parameter file.
+// The region of interest: a rectangle drawn on a camera's whole frame, saved in a parameter file.
 
 import { ask } from "./link.js";
 import { decode } from "./pictures.js";
 
 const NAMES = ["x", "y", "width", "height"];
+const WHOLE = [0, 0, 0, 0];
+const WAITING = "Waiting for the camera's picture.";
 
 export class Region {
-  constructor(link, setup) {
+  constructor(link) {
     this.link = link;
-    this.regions = setup.regions;
     this.dialog = document.getElementById("region");
     this.canvas = document.getElementById("region-canvas");
     this.note = document.getElementById("region-note");
+    this.square = document.getElementById("region-square");
     this.inputs = Object.fromEntries(NAMES.map((name) => [name, this.dialog.querySelector(`[name=${name}]`)]));
     this.numbers = [0, 0, 0, 0];
     this.canvas.addEventListener("pointerdown", (event) => this.begin(event));
@@ -23,22 +25,28 @@ export class Region {
       });
     }
     document.getElementById("region-save").addEventListener("click", () => this.save());
-    document.getElementById("region-whole").addEventListener("click", () => this.choose([0, 0, 0, 0]));
+    document.getElementById("region-whole").addEventListener("click", () => this.choose(WHOLE));
     document.getElementById("region-close").addEventListener("click", () => this.dialog.close());
-    this.dialog.addEventListener("close", () => this.link.view(this.before));
   }
 
-  open(name, raw) {
+  // Begins with the region that is saved, or else with the one in effect.
+  async open(name, inEffect) {
     this.name = name;
-    this.topic = raw ? `${name}/raw` : name;
-    this.image = null;
-    this.before = this.link.cameras;
+    this.topic = `${name}/raw`;
+    this.image = this.size = this.corner = null;
     this.link.view([this.topic]);
-    this.note.textContent = raw ? "" : "This camera publishes no raw picture: the region can be " +
-      "drawn only within what the policy sees now.";
+    this.note.textContent = WAITING;
+    this.canvas.width = this.canvas.width; // clears what it showed of another time or camera
+    delete this.canvas.dataset.shown;
     document.getElementById("region-title").textContent = `Region of interest of ${name}`;
-    this.choose(this.regions[name] || [0, 0, 0, 0]);
+    this.choose(inEffect || WHOLE);
     this.dialog.showModal();
+    try {
+      const { region } = await ask(`/api/region/${name}`);
+      if (region[2] && this.name === name && !this.corner) this.choose(region);
+    } catch (error) {
+      this.note.textContent = error.message;
+    }
   }
 
   choose(numbers) {
@@ -56,6 +64,8 @@ export class Region {
     this.shown = decoded;
     this.size = [picture.width, picture.height];
     this.paint();
+    this.canvas.dataset.shown = "";
+    if (this.note.textContent === WAITING) this.note.textContent = "";
   }
 
   paint() {
@@ -88,13 +98,21 @@ export class Region {
   drag(event) {
     if (!event.buttons || !this.corner) return;
     const [a, b] = [this.corner, this.at(event)];
+    if (this.square.checked) {
+      const side = Math.min(Math.abs(b[0] - a[0]), Math.abs(b[1] - a[1]));
+      for (const i of [0, 1]) b[i] = a[i] + Math.sign(b[i] - a[i]) * side;
+    }
     this.choose([Math.min(a[0], b[0]), Math.min(a[1], b[1]), Math.abs(a[0] - b[0]), Math.abs(a[1] - b[1])]);
   }
 
   async save() {
+    const [x, y, width, height] = this.numbers;
+    if (this.size && (x + width > this.size[0] || y + height > this.size[1])) {
+      this.note.textContent = `[${this.numbers.join(", ")}] does not lie in the frame of ${this.size.join(" × ")}.`;
+      return;
+    }
     try {
       const answer = await ask("/api/region", { camera: this.name, region: this.numbers });
-      this.regions[this.name] = this.numbers;
       this.note.textContent = answer.message;
     } catch (error) {
       this.note.textContent = error.message;

@@ -4,7 +4,9 @@ import { ask } from "./link.js";
 
 const COLOURS = { policy: "--policy", human: "--human", offline: "--offline" };
 const OUTCOMES = ["success", "failure", "timeout", "deleted"];
-const LABELS = ["success", "failure", "neither"];
+const LABELS = ["success", "failure", "neither", "none"];
+const SOURCES = ["policy", "human", "offline"];
+const WORDS = { offline: "demonstration", none: "no label" };
 const SHOWN = 100; // the newest episodes
 
 export class Review {
@@ -64,20 +66,23 @@ export class Review {
     const body = document.createElement("div");
     body.textContent = "Reading…";
     details.append(body);
-    try {
-      const path = `/api/episodes/${episode.episode}`;
+    const note = document.createElement("p");
+    note.className = "muted";
+    note.setAttribute("role", "status");
+    const path = `/api/episodes/${episode.episode}`;
+    const show = async () => {
       const detail = await ask(path);
-      body.replaceChildren(...this.content(episode, detail, path, say));
+      body.replaceChildren(...this.content(detail, { path, say, show, note }));
+    };
+    try {
+      await show();
     } catch (error) {
       body.textContent = error.message;
       details.addEventListener("toggle", () => { if (!details.open) body.remove(); }, { once: true });
     }
   }
 
-  content(episode, detail, path, say) {
-    const note = document.createElement("p");
-    note.className = "muted";
-    note.setAttribute("role", "status");
+  content(detail, { path, say, show, note }) {
     const step = this.stepper(detail);
     const parts = [timeline(detail, step), key(detail)];
     if (detail.strip) {
@@ -98,6 +103,7 @@ export class Review {
       parts.unshift(none);
     }
     const tell = async (work) => {
+      note.textContent = "Writing…";
       try {
         note.textContent = (await work()).message;
         return true;
@@ -108,11 +114,16 @@ export class Review {
     };
     const labels = buttons("Label this frame", LABELS, (label) => tell(() => ask("/api/labels", {
       episode: detail.episode, index: step.index, label,
-    })));
+    })), WORDS);
     const outcomes = buttons("The episode ended in", OUTCOMES, async (outcome) => {
       if (await tell(() => ask(path, { outcome }))) say(outcome);
     });
-    return [...parts, step.row, labels, outcomes, note];
+    const sources = buttons("All its steps are", SOURCES, (source) => tell(async () => {
+      const answer = await ask(path, { source });
+      await show(); // with another timeline
+      return answer;
+    }), WORDS);
+    return [...parts, step.row, labels, outcomes, sources, note];
   }
 
   stepper(detail) {
@@ -173,23 +184,23 @@ function key(detail) {
   for (const who of new Set(detail.sources.map((each) => each[0]))) {
     const part = document.createElement("span");
     part.className = `key ${who}`;
-    part.textContent = who === "offline" ? "demonstration" : who;
+    part.textContent = WORDS[who] ?? who;
     words.append(part);
   }
   return words;
 }
 
-function buttons(title, names, press) {
+function buttons(title, names, press, words = {}) {
   const row = document.createElement("div");
   row.className = "row";
   row.setAttribute("role", "group");
   row.setAttribute("aria-label", title);
-  const words = document.createElement("span");
-  words.textContent = title;
-  row.append(words, ...names.map((name) => {
+  const heading = document.createElement("span");
+  heading.textContent = title;
+  row.append(heading, ...names.map((name) => {
     const button = document.createElement("button");
     button.type = "button";
-    button.textContent = name;
+    button.textContent = words[name] ?? name;
     button.addEventListener("click", () => press(name));
     return button;
   }));
