@@ -1,7 +1,7 @@
 """Writes the table of tasks and methods from runs that `make demo BASELINES=1` made.
 
 Each run named is ours; those of the baselines lie beside it, named as ``scripts/demo.sh``
-names them. One that is not there is left out.
+names them, and so may runs with another encoder. One that is not there is left out.
 
     python bench/tasks_table.py runs/lift_cube-cameras-seed1-... > bench/results/tasks.md
 """
@@ -22,10 +22,12 @@ METHODS = {
     "-hg_dagger": "HG-DAgger",
     "-behaviour_cloning": "behaviour cloning",
     "-no_human": "ours, nobody helps",
+    "-end_to_end": "ours, encoder end_to_end",
+    "-pretrained": "ours, encoder pretrained",
 }
 HEADER = (
-    "| task | method | success | of episodes | training episodes | training steps | of them by a "
-    "person | training, min | median time to success |\n|---|---|---|---|---|---|---|---|---|"
+    "| task | seed | method | success | of episodes | training episodes | training steps | of them by "
+    "a person | training, min | median time to success |\n|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
@@ -41,6 +43,7 @@ def row(data: RunData, method: str) -> str:
     wall = training["wall_s"]
     cells = (
         str(figures["task"]),
+        str(figures["seed"]),
         method,
         _text(evaluation["success_rate"], ".0%").replace("%", " %"),
         str(evaluation["episodes"]),
