@@ -365,6 +365,7 @@ def test_episodes_are_shown_and_frames_labelled_while_the_run_is_being_recorded(
     # An episode's bag is another matter: it is the recorder's as long as that is there.
     page.page.locator("#episodes [aria-label='The episode ended in'] button").last.click()
     page.shows("#episodes", "writes to it")
-    assert "success" in page.page.locator("#episodes li", has=strip).inner_text()
+    opened = page.page.locator("#episodes li", has=page.page.locator(".strip"))
+    assert "success" in opened.locator("summary").inner_text()
     assert not (folder / "run" / "relabel.jsonl").exists()
     page.page.locator("#episodes li", has_text="under way").first.wait_for(timeout=PATIENCE)

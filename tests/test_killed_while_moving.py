@@ -21,7 +21,6 @@ from std_msgs.msg import Float64MultiArray
 from hilserl_core.qos import COMMAND, LATCHED, RELIABLE, SENSOR
 from hilserl_core.step import Phase, Source
 from hilserl_description.arm_model import MAX_JOINT_STEP
-from hilserl_description.koch import KOCH
 from hilserl_msgs.msg import Action, RunStatus
 from runs import Run
 
@@ -132,30 +131,18 @@ def run(tmp_path: Path) -> Iterator[Run]:
     result.stop()
 
 
-def kill(run: Run, name: str) -> int:
+def kill(run: Run, name: str) -> None:
     victim = run.node(name)
     assert victim is not None
     victim.send_signal(signal.SIGKILL)
-    return victim.pid
 
 
-def test_the_arm_holds_without_policy_or_mux_and_goes_on_evenly_without_the_learner(
+def test_the_arm_holds_without_learner_policy_or_mux_and_goes_on_with_all(
     run: Run, watch: Watch
 ) -> None:
-    watch.until(watch.policy_moves_it, 120)
-    # Nothing of a learner lies between the policy and the arm: that it is dead is no reason
-    # to stop, and must not be felt.
-    killed, pid = time.monotonic(), kill(run, "learner_node")
-    watch.commands.clear()
-    watch.spin(1.0)
-    assert (np.abs(np.diff(watch.commands, axis=0)) <= ONE_STEP).all()
-    after = [action for at, action in watch.actions if at > killed]
-    assert len(after) >= 5, "the policy's ticks went on"
-    moved = np.array([position for at, position in watch.positions if at > killed])
-    assert (np.abs(np.diff(moved, axis=0)) <= KOCH.velocity_limit * 0.1).all()
-
-    for name in ("policy_node", "mux_node"):
+    for name in ("learner_node", "policy_node", "mux_node"):
         watch.until(watch.policy_moves_it, 120)
+        watch.commands.clear()
         kill(run, name)
         watch.spin(HOLDS_WITHIN)
         held = watch.here
@@ -165,7 +152,5 @@ def test_the_arm_holds_without_policy_or_mux_and_goes_on_evenly_without_the_lear
         assert len(seen) > 10, "the driver went on"
         assert np.abs(seen - held).max() < STILL, f"it moves without {name}"
 
+        assert (np.abs(np.diff(watch.commands, axis=0)) <= ONE_STEP).all()
     watch.until(watch.policy_moves_it, 120)
-    revived = run.node("learner_node")
-    assert revived is not None
-    assert revived.pid != pid

@@ -60,7 +60,7 @@ class LearnerNode(Node):
         # Before the bags are read: what is said meanwhile waits in the queues.
         self.create_subscription(StepMsg, "steps", self._on_step, qos.STEPS)
         self.create_subscription(RunStatus, "run/status", self._on_run_status, qos.LATCHED)
-        self._weights = self.create_publisher(Weights, "weights", qos.LATCHED)
+        self._weights = self.create_publisher(Weights, "weights", qos.WEIGHTS)
         self._status = self.create_publisher(LearnerStatus, "learner/status", qos.LATCHED)
         self._load(p)
         wall = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still

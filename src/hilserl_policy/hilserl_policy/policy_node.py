@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rclpy.clock import Clock, ClockType
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.service_introspection import ServiceIntrospectionState
 from rclpy.task import Future
@@ -80,7 +82,7 @@ class PolicyNode(Node):
         self._reset_at = self._waited = time.monotonic()
         self._tick_times: deque[float] = deque(maxlen=100)
         self._punctuality = Punctuality(1 / p.control_rate)
-        self._stopped = False
+        self._stopped = self._learner_gone = False
         self._settled_at = float("inf")
         self._message = ""
         self._done = False
@@ -99,7 +101,13 @@ class PolicyNode(Node):
         subscribe(Reward, "reward", self._on_reward, qos.RELIABLE)
         subscribe(Action, "action", self._on_action, qos.RELIABLE)
         subscribe(Arbitration, "arbitration", self._on_arbitration, qos.LATCHED)
-        subscribe(Weights, "weights", self._on_weights, qos.LATCHED)
+        subscribe(
+            Weights,
+            "weights",
+            self._on_weights,
+            qos.WEIGHTS,
+            event_callbacks=SubscriptionEventCallbacks(liveliness=self._on_learner),
+        )
         for device in self.parameters.devices:
             subscribe(OperatorEvent, f"teleop/{device}/event", self._on_event, qos.RELIABLE)
         self._reset_client = self.create_client(Reset, "reset")
@@ -154,6 +162,16 @@ class PolicyNode(Node):
             self._actor.load(bytes(message.data), message.sha256)
         except UserError as error:
             self.get_logger().error(f"weights {message.version} refused, the old ones act: {error}")
+
+    def _on_learner(self, change: Any) -> None:
+        """Follows whether the learner's process lives; training without one is not worth it.
+
+        In lockstep no arm moves in real time, and the next episode can wait for it.
+        """
+        self._learner_gone = change.alive_count == 0
+        trains = self.parameters.mode == "train" and self._episode[0] != Phase.RECORD
+        if self._learner_gone and trains and self._loop and not self.parameters.lockstep:
+            self._abort("the learner has gone")
 
     # -- ticks
 
@@ -254,6 +272,8 @@ class PolicyNode(Node):
             return "stopped: release the stop to go on"
         if phase != Phase.RECORD and not self._actor.ready:
             return "waiting for the learner's first policy"
+        if phase == Phase.TRAIN and self._learner_gone:
+            return "waiting for the learner, which has gone"
         if not self._reset_client.service_is_ready():
             return "waiting for the mux"
         if not self._recorded():

@@ -31,7 +31,7 @@ export function drawCurves(canvas, lines, { top = null, unit = "", empty, across
   grid(pen, { width, height, highest, unit, y, colour });
   pen.fillStyle = colour("--muted");
   pen.fillText(`${Math.round(first)}`, LEFT, height - 5);
-  const words = `${Math.round(last)} ${across}`;
+  const words = `${Math.round(last)} ${across === "episodes" && last === 1 ? "episode" : across}`;
   pen.fillText(words, width - RIGHT - pen.measureText(words).width, height - 5);
   for (const line of lines) {
     if (!line.points.length) continue;
