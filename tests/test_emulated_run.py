@@ -74,8 +74,11 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
         run.stop()
 
 
-def test_the_scripted_person_demonstrates_through_the_port(start: Callable[..., Run]) -> None:
-    run = start("koch_record", demos=1)
+@pytest.mark.parametrize("arm", ["koch", "so101"])
+def test_the_scripted_person_demonstrates_through_the_port(
+    arm: str, start: Callable[..., Run]
+) -> None:
+    run = start(f"{arm}_record", demos=1)
     assert run.wait(120) == 0
     (episode,) = [e for e in run.episodes() if e.outcome == Outcome.SUCCESS]
     assert episode.gaps == 0

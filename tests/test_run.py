@@ -58,8 +58,9 @@ def test_a_lockstep_run_repeats_step_by_step(start: Callable[..., Run]) -> None:
             assert (a.source, a.reward, a.is_last) == (b.source, b.reward, b.is_last)
 
 
-def test_demonstrations_are_tagged_and_whole(start: Callable[..., Run]) -> None:
-    run = start("koch_record", demos=2, seed=6)
+@pytest.mark.parametrize("arm", ["koch", "so101"])
+def test_demonstrations_are_tagged_and_whole(arm: str, start: Callable[..., Run]) -> None:
+    run = start(f"{arm}_record", demos=2, seed=6)
     assert run.wait(90) == 0
     demonstrations = [e for e in run.episodes() if e.outcome == Outcome.SUCCESS]
     assert len(demonstrations) == 2
