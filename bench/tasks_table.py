@@ -26,8 +26,8 @@ METHODS = {
     "-pretrained": "ours, encoder pretrained",
 }
 HEADER = (
-    "| task | seed | method | success | of episodes | training episodes | training steps | of them by "
-    "a person | training, min | median time to success |\n|---|---|---|---|---|---|---|---|---|---|"
+    "| task | seed | method | success | of episodes | training episodes | training steps | of them "
+    "by a person | training, min | median time to success |\n|---|---|---|---|---|---|---|---|---|---|"
 )
 
 
