@@ -16,9 +16,8 @@ import pytest
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray
 
-from hilserl_core.qos import COMMAND, LATCHED, RELIABLE, SENSOR
+from hilserl_core.qos import LATCHED, RELIABLE, SENSOR
 from hilserl_core.step import Phase, Source
 from hilserl_description.arm_model import MAX_JOINT_STEP
 from hilserl_msgs.msg import Action, RunStatus
@@ -38,7 +37,7 @@ policy_node:
 
 
 class Watch:
-    """Sees what the arm does and is told."""
+    """Sees what the arm does, and is told: each action holds its command."""
 
     def __init__(self) -> None:
         self.context = rclpy.Context()
@@ -48,11 +47,8 @@ class Watch:
         self.executor.add_node(node)
         self.status = RunStatus()
         self.positions: list[tuple[float, np.ndarray]] = []
-        self.commands: list[np.ndarray] = []
         self.actions: list[tuple[float, Action]] = []
         node.create_subscription(JointState, "joint_states", self._on_joints, SENSOR)
-        topic = "forward_position_controller/commands"
-        node.create_subscription(Float64MultiArray, topic, self._on_command, COMMAND)
         node.create_subscription(Action, "action", self._on_action, RELIABLE)
         node.create_subscription(RunStatus, "run/status", self._on_status, LATCHED)
 
@@ -63,9 +59,6 @@ class Watch:
 
     def _on_joints(self, message: JointState) -> None:
         self.positions.append((time.monotonic(), np.array(message.position)))
-
-    def _on_command(self, message: Float64MultiArray) -> None:
-        self.commands.append(np.array(message.data))
 
     def _on_action(self, message: Action) -> None:
         self.actions.append((time.monotonic(), message))
@@ -142,7 +135,7 @@ def test_the_arm_holds_without_learner_policy_or_mux_and_goes_on_with_all(
 ) -> None:
     for name in ("learner_node", "policy_node", "mux_node"):
         watch.until(watch.policy_moves_it, 120)
-        watch.commands.clear()
+        told = len(watch.actions) - 3
         kill(run, name)
         watch.spin(HOLDS_WITHIN)
         held = watch.here
@@ -152,5 +145,6 @@ def test_the_arm_holds_without_learner_policy_or_mux_and_goes_on_with_all(
         assert len(seen) > 10, "the driver went on"
         assert np.abs(seen - held).max() < STILL, f"it moves without {name}"
 
-        assert (np.abs(np.diff(watch.commands, axis=0)) <= ONE_STEP).all()
+        commands = [action.command for _, action in watch.actions[told:]]
+        assert (np.abs(np.diff(commands, axis=0)) <= ONE_STEP).all()
     watch.until(watch.policy_moves_it, 120)
