@@ -20,7 +20,7 @@ from hilserl_learner.pixels import PixelSac
 from hilserl_learner.refresh import Refresher
 from hilserl_learner.sac import Sac
 from hilserl_learner.sight import Sight, encoder_spec, trained_apart
-from hilserl_policy.encoders import Encoder, make_encoder
+from hilserl_policy.encoders import Encoder, EncoderSpec, make_encoder
 from hilserl_policy.networks import Architecture
 from hilserl_policy.weights import encode
 from hilserl_replay.buffer import ReplayBuffer
@@ -79,19 +79,7 @@ class Learner:
         if critics is not None:
             encoder, shift = make_encoder(critics, p.seed), round(p.shift / critics.reduce)
             self.sac = PixelSac(architecture, p, encoder, shift, p.seed, device)
-        self.buffer = ReplayBuffer(
-            p.capacity,
-            observation.state_dim,
-            action.arm_dim,
-            feature_dim=features if critics is None else 0,
-            frame_shape=critics.frame_shape if critics is not None else NO_FRAMES,
-            batch_size=p.batch_size,
-            weights=(p.policy_weight, p.human_weight, p.offline_weight),
-            n_step=p.n_step,
-            discount=p.discount,
-            stop_at_source_change=p.stop_at_source_change,
-            seed=p.seed,
-        )
+        self.buffer = _make_buffer(p, observation, action, 0 if critics else features, critics)
         self.experience = Experience(
             self.buffer, observation, action, p.gripper_penalty, seeing, critics is not None
         )
@@ -279,3 +267,26 @@ class Learner:
         result = critic_figures(self._critic.cpu())
         result |= zip(ACTOR_METRICS, self._actor.tolist(), strict=True)
         return {**result, **self.sight.metrics()} if self.sight is not None else result
+
+
+def _make_buffer(
+    p: LearnerParameters,
+    observation: ObservationSpec,
+    action: ActionSpec,
+    feature_dim: int,
+    critics: EncoderSpec | None,
+) -> ReplayBuffer:
+    """The store of a run's steps: with their features, or with frames for the critics' encoder."""
+    return ReplayBuffer(
+        p.capacity,
+        observation.state_dim,
+        action.arm_dim,
+        feature_dim=feature_dim,
+        frame_shape=critics.frame_shape if critics is not None else NO_FRAMES,
+        batch_size=p.batch_size,
+        weights=(p.policy_weight, p.human_weight, p.offline_weight),
+        n_step=p.n_step,
+        discount=p.discount,
+        stop_at_source_change=p.stop_at_source_change,
+        seed=p.seed,
+    )

@@ -83,6 +83,13 @@ class Played:
     total: float
     best: float
 
+    @classmethod
+    def of(cls, episode: Episode, results: Sequence[Result]) -> Played:
+        """An episode, and what each of its actions led to."""
+        scores = [result.score for result in results]
+        ticks = sum(result.ticks for result in results)
+        return cls(episode, results[-1].success, ticks, sum(scores), max(scores))
+
     @property
     def steps(self) -> int:
         """Actions taken."""
@@ -175,14 +182,7 @@ class Trainer:
         self._take(last)
         episode = Episode((*steps, last))
         self._show(episode)
-        scores = [result.score for result in results]
-        return Played(
-            episode,
-            end.success,
-            sum(result.ticks for result in results),
-            sum(scores),
-            max(scores),
-        )
+        return Played.of(episode, results)
 
     def _number(self, phase: Phase) -> int:
         """The number of a new episode."""

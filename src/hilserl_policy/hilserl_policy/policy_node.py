@@ -348,18 +348,11 @@ class PolicyNode(Node):
         assert self._loop is not None
         loop, self._loop, self._pending_action = self._loop, None, None
         now = time.monotonic()
-        phase, number = self._episode
-        summary = EpisodeSummary(
-            phase=int(phase),
-            episode=number,
-            outcome=int(loop.outcome),
-            steps=loop.steps,
-            human_steps=loop.human_steps,
-            duration=loop.steps / self.parameters.control_rate,
+        summary = EpisodeSummary.of(
+            loop,
+            self.parameters.control_rate,
             wall=now - self._reset_at,
             policy_version=self._actor.version,
-            reward=loop.reward,
-            gripper_actions=loop.gripper_actions,
             weights_age=self._actor.mean_age,
             lateness=self._punctuality.take_worst(),
         )

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from hilserl_core.episode_loop import EpisodeLoop
 from hilserl_core.run import WINDOW
 from hilserl_core.step import Outcome, Phase
 from hilserl_policy.parameters import PolicyParameters
@@ -43,6 +44,21 @@ class EpisodeSummary:
     gripper_actions: int = 0
     weights_age: float | None = None
     lateness: float | None = None
+
+    @classmethod
+    def of(cls, loop: EpisodeLoop, control_rate: float, **rest: Any) -> EpisodeSummary:
+        """What a loop has collected, at ``control_rate`` ticks a second; ``rest``: other fields."""
+        return cls(
+            phase=int(loop.header.phase),
+            episode=loop.header.episode,
+            outcome=int(loop.outcome),
+            steps=loop.steps,
+            human_steps=loop.human_steps,
+            duration=loop.steps / control_rate,
+            reward=loop.reward,
+            gripper_actions=loop.gripper_actions,
+            **rest,
+        )
 
     @property
     def success(self) -> bool:

@@ -65,9 +65,9 @@ def test_a_keypoint_lies_where_its_map_peaks():
 @pytest.mark.parametrize("spec", [SPEC, FROZEN])
 def test_every_head_makes_features_that_fit_their_store(spec, head):
     spec = replace(spec, head=head)
-    maps = 1000 * torch.randn(5, *spec.map_shape)
+    maps = 1000 * torch.randn(64, *spec.map_shape)
     features = make_head(spec)(maps)
-    assert features.shape == (5, spec.seen_dim / 2)
+    assert features.shape == (64, spec.seen_dim / 2)
     assert features.abs().max() <= 1.0
     assert features.std(0).min() > 0
 
