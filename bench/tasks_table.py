@@ -27,7 +27,7 @@ METHODS = {
 }
 HEADER = (
     "| task | seed | method | success | of episodes | training episodes | training steps | of them "
-    "by a person | training, min | median time to success |\n|---|---|---|---|---|---|---|---|---|---|"
+    "by a person | training, min | median time to success |\n" + "|---" * 10 + "|"
 )
 
 
