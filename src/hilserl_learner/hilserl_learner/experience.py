@@ -74,10 +74,21 @@ class Experience:
         """Whether an episode has begun and its last step has not arrived."""
         return self._open is not None
 
-    def add_episode(self, episode: Episode) -> None:
-        """Adds an episode from a bag; one that a crash cut off stays open for its rest."""
-        for step in episode.steps:
-            self.add(step)
+    def add_episode(self, episode: Episode, read_again: bool = False) -> None:
+        """Adds an episode from a bag; one that a crash cut off stays open for its rest.
+
+        Args:
+            episode: as it was read.
+            read_again: the next refresh will have read its bag as well, if it has ended: nobody
+                needs its frames here.
+        """
+        with self.lock:
+            for step in episode.steps:
+                self._add(step)
+            last = episode.steps[-1]
+            if read_again and last.is_last:
+                for serial in self._serials.get((last.run, last.episode), {}).values():
+                    self.frames.pop(serial, None)
 
     def add(self, step: Step) -> bool:
         """Adds a step; returns False where it is known already or not to be learned from.
@@ -160,6 +171,7 @@ class Experience:
         serial = self.buffer.end(state, step.is_terminal, features, held)
         self._note(step, serial, frame, state)
         self.demonstrations += recording
+        self._forget_old()
 
     def _cut_short(self) -> None:
         """Closes an episode of which no more will come."""
@@ -174,6 +186,13 @@ class Experience:
         self.buffer.discard()
         for serial in self._serials.pop(key, {}).values():
             self.frames.pop(serial, None)
+
+    def _forget_old(self) -> None:
+        """Forgets where episodes lay that have left the buffer; the oldest come first."""
+        for key, serials in list(self._serials.items()):
+            if self.buffer.holds(np.array(max(serials.values()))):
+                return
+            del self._serials[key]
 
     # -- images
 

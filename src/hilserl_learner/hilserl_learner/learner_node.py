@@ -80,7 +80,7 @@ class LearnerNode(Node):
             for episode in read_episodes(
                 Path(p.demonstrations), Phase.RECORD, spec=experience.spec
             ):
-                experience.add_episode(episode)
+                experience.add_episode(episode, read_again=True)
             if not experience.demonstrations:
                 raise UserError(
                     f"parameter 'demonstrations': {p.demonstrations} holds no successful "
@@ -89,7 +89,7 @@ class LearnerNode(Node):
         for episode in read_episodes(
             self._run.path, Phase.RECORD, Phase.TRAIN, spec=experience.spec
         ):
-            experience.add_episode(episode)
+            experience.add_episode(episode, read_again=True)
         resumed = self._learner.resume()
         counts = ", ".join(f"{count} {name}" for name, count in experience.counts().items())
         self.get_logger().info(

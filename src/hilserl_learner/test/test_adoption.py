@@ -10,7 +10,7 @@ import torch
 from seen_episodes import ACTION, FIRST, OBSERVATION, SECOND, SPEC, refresh_of, steps
 
 from hilserl_core.errors import UserError
-from hilserl_core.step import Outcome, Step
+from hilserl_core.step import Episode, Outcome, Step
 from hilserl_learner.adoption import Adoption, fit, rebase
 from hilserl_learner.encoder_training import Refresh
 from hilserl_learner.experience import Experience
@@ -164,3 +164,23 @@ def test_features_without_a_linear_relation_explain_little():
     rng = np.random.default_rng(0)
     old, new = rng.normal(size=(2, 2000, 4)).astype(np.float32)
     assert fit(old, new)[2] < 0.05
+
+
+def test_of_what_a_refresh_reads_from_its_bag_no_frame_is_held(experience):
+    whole, cut = Episode(tuple(steps(0))), Episode(tuple(steps(1)[:3]))
+    experience.add_episode(whole, read_again=True)
+    assert not experience.frames
+    experience.add_episode(cut, read_again=True)
+    assert len(experience.frames) == 3
+    take(experience, refresh_of(FIRST, steps(0)))
+    expected_ = np.concatenate((expected(FIRST, steps(0)), expected(FIRST, steps(1)[:3])))
+    np.testing.assert_array_equal(features(experience, 9), expected_)
+
+
+def test_where_episodes_lay_is_forgotten_with_them(experience):
+    for number in range(40):  # of 6 observations each, in a buffer of 64
+        add(experience, steps(number))
+    assert len(experience._serials) <= 64 // 6 + 1
+    take(experience, refresh_of(FIRST, *map(steps, range(40))))
+    newest = refresh_of(FIRST, steps(39)).features.astype(np.float32)
+    np.testing.assert_array_equal(experience.buffer.features_of(np.arange(39 * 6, 40 * 6)), newest)
