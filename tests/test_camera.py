@@ -25,6 +25,8 @@ from hilserl_core.qos import RELIABLE, SENSOR
 from hilserl_core.region import Region, policy_image
 from hilserl_core.spec import Field, ImageField, ObservationSpec
 from hilserl_core.stamps import stamp_to_ns
+from hilserl_description.koch import KOCH
+from hilserl_description.robot import ArmReader
 from hilserl_policy.sensors import Sensors
 
 NAMESPACE = f"camera_{os.getpid()}"
@@ -131,7 +133,7 @@ def test_a_camera_and_a_crop_of_its_frames_give_the_same_images(stage: Stage) ->
 
 def test_the_policy_sees_the_camera(stage: Stage) -> None:
     spec = ObservationSpec((Field("joint_position", (-1.0,), (1.0,)),), (ImageField("wrist"),))
-    sensors = Sensors(stage.node, spec, lambda stamp: None)
+    sensors = Sensors(stage.node, ArmReader(spec, KOCH), lambda stamp: None)
     stage.start("camera_node", name="wrist", device="synthetic", fps=10.0)
 
     def image() -> Any:
