@@ -25,6 +25,7 @@ from hilserl_core.messages import doubles
 from hilserl_core.parameters import parameter
 from hilserl_core.qos import COMMAND, LATCHED, SENSOR
 from hilserl_core.ros_parameters import declare
+from hilserl_core.stamps import stamp_to_ns
 from hilserl_core.step import Event
 from hilserl_description.arm_model import JOINT_NAMES, action_spec
 from hilserl_description.models import MODELS
@@ -99,17 +100,22 @@ class LeaderNode(Node):
         self._device.seen = message.header.stamp
         position = in_order(message, message.position)
         if position is not None:
-            self._leader.follower(position, time.monotonic())
+            self._leader.follower(position, self._measured_at(message))
 
     def _on_leader(self, message: JointState) -> None:
         position = in_order(message, message.position)
         if position is None:
             return
         now = time.monotonic()
-        self._leader.leader(position, now)
+        self._leader.leader(position, self._measured_at(message))
         self._pose.publish(message)
         if self._leader.pushed(now) and self._parameters.takeover_by_push:
             self._device.send(Event.TAKEOVER)
+
+    def _measured_at(self, message: JointState) -> float:
+        """s, monotonic: what waited in a queue is as old as it is, and not new."""
+        age = self.get_clock().now().nanoseconds - stamp_to_ns(message.header.stamp)
+        return time.monotonic() - max(0.0, age * 1e-9)
 
     def _on_servos(self, message: ServoState) -> None:
         current = in_order(message, message.current)
