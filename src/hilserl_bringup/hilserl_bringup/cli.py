@@ -147,10 +147,17 @@ def main(words: Sequence[str] | None = None) -> int:
         return 0
     options = _parser().parse_args(words)
     try:
-        return _do(options)
+        code = _do(options)
+        sys.stdout.flush()
+        return code
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        # Whoever reads the output, such as head, has read enough; nor may the interpreter's end
+        # try to write the rest.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 if __name__ == "__main__":

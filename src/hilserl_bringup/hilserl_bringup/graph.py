@@ -18,7 +18,7 @@ from hilserl_bringup import configuration
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_core import parameter_file, parameters
 from hilserl_core.errors import UserError
-from hilserl_core.run import RunDirectory
+from hilserl_core.run import RunDirectory, write_aside
 
 RUNS = Path("runs")
 VIEWS = ("rviz", "tensorboard", "wandb", "console", "console_port", "console_host")
@@ -35,7 +35,7 @@ class Graph:
         arguments: a frozen dataclass of ``hilserl_core.parameters``.
         nodes: the nodes for arguments and a run's folder.
         report: the program, (package, program), run on the folder of a complete run.
-        prepare: writes into a run's folder what its nodes read beside their parameters.
+        files: what its nodes read beside their parameters, by name in the run's folder.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Graph:
     arguments: type[Any]
     nodes: Callable[[Any, Path], tuple[NodeSpec, ...]]
     report: tuple[str, str]
-    prepare: Callable[[Any, Path], None] = lambda arguments, run: None
+    files: Callable[[Any], Mapping[str, bytes]] = lambda arguments: {}
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,10 @@ class Plan:
         Raises:
             UserError: the folder holds another configuration, or cannot be written.
         """
+        files = self.graph.files(self.arguments)  # a mistake found here leaves no folder behind
         RunDirectory.create_or_resume(self.run, self.config())
-        self.graph.prepare(self.arguments, self.run)
+        for name, content in files.items():
+            write_aside(self.run / name, content)
         folder = self.run / "parameters"
         return {
             node.name: configuration.write(folder / f"{node.name}.yaml", node.parameters)

@@ -9,7 +9,7 @@ from hilserl_bringup.graph import Graph
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_bringup.training import Learning, RunArguments, curve_nodes, learner, schedule
 from hilserl_core.parameters import parameter
-from hilserl_core.spec_file import FILE, write_specs
+from hilserl_core.spec_file import FILE, dump_specs
 from hilserl_learner.presets import SUITED
 from hilserl_sim.gym_settings import GymSettings
 
@@ -86,11 +86,11 @@ def _nodes(arguments: GymTrain, run: Path) -> tuple[NodeSpec, ...]:
     )
 
 
-def _prepare(arguments: GymTrain, run: Path) -> None:
-    """Makes the environment once, for what its observations and actions are."""
+def _files(arguments: GymTrain) -> dict[str, bytes]:
+    """What observations and actions are: the environment is made once to know."""
     world, _ = arguments.make()
-    write_specs(run / FILE, world.observation_spec, world.action_spec)
     world.close()
+    return {FILE: dump_specs(world.observation_spec, world.action_spec)}
 
 
 GRAPHS = {
@@ -100,6 +100,6 @@ GRAPHS = {
         GymTrain,
         _nodes,
         ("hilserl_replay", "report"),
-        _prepare,
+        _files,
     )
 }

@@ -8,24 +8,23 @@ from pathlib import Path
 from typing import Any
 
 from hilserl_core.errors import UserError
-from hilserl_core.run import write_aside
 from hilserl_core.spec import ActionSpec, Field, ImageField, ObservationSpec, SpecError
 
 FILE = "specs.json"
 """In a run's folder."""
 
 
-def write_specs(path: Path, observation: ObservationSpec, action: ActionSpec) -> None:
-    """Writes the specs, whole or not at all."""
+def dump_specs(observation: ObservationSpec, action: ActionSpec) -> bytes:
+    """What the file holds."""
     content = {
         "observation": dataclasses.asdict(observation),
         "action": dataclasses.asdict(action),
     }
-    write_aside(path, json.dumps(content, indent=1).encode())
+    return json.dumps(content, indent=1).encode()
 
 
 def read_specs(path: Path) -> tuple[ObservationSpec, ActionSpec]:
-    """Reads what ``write_specs`` wrote.
+    """Reads what ``dump_specs`` made.
 
     Raises:
         UserError: the file cannot be read, or holds no specs.

@@ -8,7 +8,7 @@ import pytest
 
 from hilserl_core.errors import UserError
 from hilserl_core.spec import ActionSpec, Field, ImageField, ObservationSpec
-from hilserl_core.spec_file import read_specs, write_specs
+from hilserl_core.spec_file import dump_specs, read_specs
 
 OBSERVATION = ObservationSpec(
     (Field("place", (0.0, -1.0), (512.0, 0.1), "m"), Field("turn", (-0.3,), (0.3,))),
@@ -23,7 +23,7 @@ ACTIONS = [
 @pytest.mark.parametrize("action", ACTIONS)
 def test_what_was_written_is_read(tmp_path: Path, action: ActionSpec) -> None:
     path = tmp_path / "specs.json"
-    write_specs(path, OBSERVATION, action)
+    path.write_bytes(dump_specs(OBSERVATION, action))
     observation, again = read_specs(path)
     assert (observation, again) == (OBSERVATION, action)
     assert (observation.hash, again.hash) == (OBSERVATION.hash, action.hash)

@@ -10,7 +10,7 @@ import pytest
 from hilserl_core.errors import UserError
 from hilserl_core.images import to_image
 from hilserl_core.spec import ActionSpec, Field, ImageField, ObservationSpec
-from hilserl_core.spec_file import write_specs
+from hilserl_core.spec_file import dump_specs
 from hilserl_description.arm_model import JOINT_NAMES
 from hilserl_description.robot import ENVIRONMENT_STATE, Robot, robot_of
 from hilserl_description.robot_parameters import ActingParameters, RobotParameters
@@ -22,7 +22,7 @@ SPEC = ObservationSpec((Field("place", (0.0, 0.0), (5.0, 5.0)),), (ImageField("t
 @pytest.fixture
 def environment(tmp_path: Path) -> Robot:
     path = tmp_path / "specs.json"
-    write_specs(path, SPEC, ActionSpec.box([0.0, -1.0], [10.0, 1.0]))
+    path.write_bytes(dump_specs(SPEC, ActionSpec.box([0.0, -1.0], [10.0, 1.0])))
     return robot_of(RobotParameters(specs=str(path)))
 
 
