@@ -151,10 +151,13 @@ class Pace:
         self._phase: int | None = None
         self._longest = 0.0  # the most time that was left in this phase, s
         self._seen: tuple[int, float] = (0, 0.0)  # episodes when it was met, and when that was
+        self._newest = 0  # episodes
 
     def judge(self, status: Status, now: float) -> Status:
         """The status with ``done`` and ``time_left``; ``now`` is in seconds, monotonic."""
-        if status.phase != self._phase:
+        again = status.episodes_in_phase < self._newest  # one evaluation follows the other
+        self._newest = status.episodes_in_phase
+        if status.phase != self._phase or again:
             self._phase, self._longest = status.phase, 0.0
             self._seen = (status.episodes_in_phase, now)
         if status.episodes_of_phase:

@@ -145,6 +145,9 @@ def test_an_evaluation_is_as_far_as_its_episodes_and_lasts_as_they_did() -> None
     assert at(2, 100.0).time_left is None
     assert at(6, 108.0).time_left == 8.0
     assert at(10, 116.0).time_left == 0.0
+    # A second one follows, and is reckoned from its own start.
+    assert at(0, 117.0).time_left is None
+    assert at(5, 122.0).time_left == 5.0
 
 
 def test_a_new_phase_starts_anew() -> None:
