@@ -174,8 +174,10 @@ class Bench:
             self.say_twist(x)
             self.word = lambda: self.say_twist(x)
         else:
-            self.say_joy(x, GAMEPAD.buttons["takeover"])
-            self.word = lambda: self.say_joy(x)
+            # A thumb stays on the button for longer than one message, which may be lost.
+            takeover = GAMEPAD.buttons["takeover"]
+            self.say_joy(x, takeover)
+            self.word = lambda: self.say_joy(x, None if self.is_driven_by(device) else takeover)
         seen = len(self.commands)
 
         def is_theirs() -> bool:
@@ -189,11 +191,14 @@ class Bench:
 
         self.spin(until=is_theirs)
         taken = 1e3 * (self.commands[seen][0] - begun)
+        # The command may come before the word of who drives: nobody lets go before that.
+        self.spin(until=lambda: self.is_driven_by(device))
         if mouse:
             self.word = lambda: self.say_twist(0.0)
         else:
-            self.say_joy(0.0, GAMEPAD.buttons["release"])
-            self.word = lambda: self.say_joy(0.0)
+            release = GAMEPAD.buttons["release"]
+            self.say_joy(0.0, release)
+            self.word = lambda: self.say_joy(0.0, release if self.is_driven_by(device) else None)
         self.spin(until=lambda: self.is_driven_by(""))
         self.word = lambda: None
         return taken if mouse else taken - 1e3 * COUNTDOWN

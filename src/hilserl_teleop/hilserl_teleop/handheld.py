@@ -213,10 +213,10 @@ class Handheld:
         """
         if self.lost(now) or not self._takes_over:
             return None
-        still = now - self._moved_at
-        if not driving and still < GRIPPER_SECONDS:
-            return Event.TAKEOVER
-        if driving and 0 < self._release_after < still:
+        moves = bool(self._held.any()) or now < self._gripper[1]
+        if moves:
+            return None if driving else Event.TAKEOVER
+        if driving and 0 < self._release_after < now - self._moved_at:
             return Event.RELEASE
         return None
 

@@ -68,6 +68,21 @@ def test_motion_takes_over_and_rest_gives_the_arm_back():
     assert device.event(1.7, driving=False) is None
 
 
+@pytest.mark.parametrize("release_after", [0.05, 0.6])
+def test_what_was_let_go_takes_over_no_second_time(release_after):
+    device = spacemouse(release_after=release_after)
+    device.axes([1, 0, 0, 0, 0, 0], 0.0)
+    assert device.event(0.0, driving=False) == Event.TAKEOVER
+    device.axes(REST, 0.01)
+    driving, said = True, []
+    for tick in range(2, 200):
+        event = device.event(tick * 0.01, driving)
+        if event is not None:
+            driving = event == Event.TAKEOVER
+            said.append(event)
+    assert said == [Event.RELEASE]
+
+
 def test_a_device_that_dies_while_it_is_held_says_nothing_and_releases_nothing():
     device = spacemouse()
     device.axes([0.5, 0, 0, 0, 0, 0], 1.0)
