@@ -20,6 +20,12 @@ operator_node:
 """
 
 
+def updates(path: Path) -> int:
+    """Of the learner, as it last wrote them down."""
+    lines = (path / "learner.jsonl").read_text().splitlines()
+    return int(json.loads(lines[-1])["updates"])
+
+
 def test_a_person_demonstrates_helps_and_the_policy_learns_in_joints(tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text(SETTINGS)
@@ -27,8 +33,7 @@ def test_a_person_demonstrates_helps_and_the_policy_learns_in_joints(tmp_path: P
     run = Run("koch_train", tmp_path / "run", demos=3, seed=4, **arguments)
     try:
         run.until(lambda: sum(line["phase"] == Phase.TRAIN for line in run.history()) >= 4, 180)
-        updates = json.loads((run.path / "learner.jsonl").read_text().splitlines()[-1])["updates"]
-        assert updates > 100
+        run.until(lambda: updates(run.path) > 100, 60)
         run.process.send_signal(signal.SIGINT)
         assert run.wait(40) == 130
     finally:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from geometry_msgs.msg import PoseStamped
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
@@ -51,6 +52,13 @@ RAW_TOPICS: dict[str, tuple[type[Any], QoSProfile]] = {
     "run/status": (RunStatus, LATCHED),
     "reset/_service_event": (Reset.Event, RELIABLE),
 }
+
+NEEDED = ("joint_states", "action", "reward", "forward_position_controller/commands")
+"""Of these, what every run has."""
+
+LOOK_PERIOD, LOOKS = 0.1, 10
+"""s between two looks at who is there, and how many it takes: a publisher that is seen here may
+not have seen this subscriber yet, and its messages would go nowhere."""
 
 _RELIABLE = ReliabilityPolicy.RELIABLE
 
@@ -95,7 +103,6 @@ class RecorderNode(Node):
             log=self.get_logger().warning,
         )
         self._slowest = 0.0
-        self.create_subscription(Step, "steps", self._on_step, STEPS, raw=True)
         self._record("arbitration", Arbitration, LATCHED, self.recorder.beside)
         for device in self.parameters.devices:
             topic = f"teleop/{device}/event"
@@ -107,6 +114,11 @@ class RecorderNode(Node):
         self._raw: BagWriter | None = None
         if self.parameters.raw:
             self._raw = self._record_raw(self.recorder.run_dir / RAW_FOLDER)
+            self._met = 0  # looks in a row at which everybody was there
+            steady = Clock(clock_type=ClockType.STEADY_TIME)
+            self._meeting = self.create_timer(LOOK_PERIOD, self._meet, clock=steady)
+        else:
+            self._take_steps()
         Diagnostics(self, "bags", self._health)
 
     def _record(
@@ -120,6 +132,18 @@ class RecorderNode(Node):
             take(Beside(topic, name, cdr, stamp))
 
         self.create_subscription(kind, topic, on_message, qos, raw=True)
+
+    def _take_steps(self) -> None:
+        """Whoever sends steps waits for this: nothing else may be missed from then on."""
+        self.create_subscription(Step, "steps", self._on_step, STEPS, raw=True)
+
+    def _meet(self) -> None:
+        """Takes steps once all have been there for a while whose raw topics no bag may lack."""
+        there = all(self.count_publishers(topic) for topic in NEEDED)
+        self._met = self._met + 1 if there else 0
+        if self._met >= LOOKS:
+            self._meeting.cancel()
+            self._take_steps()
 
     def _record_raw(self, folder: Path) -> BagWriter:
         """Records topics as they come, stamped with the time at which they do."""
