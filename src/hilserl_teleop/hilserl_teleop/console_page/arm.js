@@ -1,7 +1,6 @@
 // The arm as boxes on joints, drawn from the robot's description; drag or use arrows to turn it.
 
 const VISIBLE = 0.004; // rad
-const PERIOD = 180; // ms, at least, between two drawings of a motion
 
 export class Arm {
   constructor(canvas, bars, setup) {
@@ -10,7 +9,6 @@ export class Arm {
     this.turn = 0.7; // rad about the vertical, and down from the horizontal
     this.tilt = 0.45;
     this.positions = {};
-    this.drawn = -PERIOD;
     this.moving = this.arm.joints.filter((joint) => joint.type !== "fixed");
     this.rows = new Map(this.moving.map((joint) => [joint.name, barOf(joint, bars)]));
     canvas.addEventListener("pointerdown", (event) => canvas.setPointerCapture(event.pointerId));
@@ -33,10 +31,9 @@ export class Arm {
     this.draw();
   }
 
-  // Joint positions in rad; draws only what can be seen to have changed, and that at half of the
-  // rate at which it comes: a browser that draws by software pays for every stroke.
+  // Joint positions in rad; draws only what can be seen to have changed.
   said(joints) {
-    if (!joints || performance.now() - this.drawn < PERIOD) return;
+    if (!joints) return;
     const moved = joints.name.some((name, i) => {
       return Math.abs((this.positions[name] ?? Infinity) - (joints.position[i] ?? 0)) > VISIBLE;
     });
@@ -45,7 +42,6 @@ export class Arm {
     for (const joint of this.moving) {
       this.rows.get(joint.name)?.(this.positions[joint.name] ?? 0);
     }
-    this.drawn = performance.now();
     this.draw();
   }
 
