@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from shapely.geometry import LineString, Point, Polygon
 
 from hilserl_sim.pusht_geometry import OUTLINE, RADIUS, SIDE, Pose, Vector, distance_to_goal
-from hilserl_sim.pusht_view import BlockFrame, PixelView
+from hilserl_sim.pusht_view import PushtView
 
 SUBSTEPS, SUBSTEP = 10, 0.01  # physics steps in a control tick, and their length, s
 LOW, HIGH = 5.0, 506.0  # where the walls' middles are
@@ -262,7 +262,7 @@ class PushtDemonstrator:
         env: what the policy acts in.
     """
 
-    def __init__(self, env: BlockFrame | PixelView) -> None:
+    def __init__(self, env: PushtView) -> None:
         self._env = env
         self._pusher = Pusher(env.reach, env.hold)
 

@@ -6,6 +6,7 @@ from pixels as it is. Nothing but the environment's own observation is shown to 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +37,7 @@ class ViewParameters:
     scale: float = parameter(0.1, "of the reward, so that values are of the order of 10", low=1e-6)
 
 
-class _View(gymnasium.Wrapper[Any, Any, Any, Any]):
+class PushtView(gymnasium.Wrapper[Any, Any, Any, Any], ABC):
     """PushT with held relative targets for actions, and a price on time.
 
     An action, (2,) in [-1, 1], is the target relative to the agent, in units of ``reach``; it is
@@ -101,20 +102,20 @@ class _View(gymnasium.Wrapper[Any, Any, Any, Any]):
         info = {**info, "score": max(scores), "ticks": len(scores)}
         return state, reward, bool(terminal), bool(truncated), info
 
+    @abstractmethod
     def to_target(self, action: NDArray[np.float32]) -> Vector:
         """The target, (2,) px in the square, that an action stands for now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def to_action(self, target: Vector) -> NDArray[np.float32]:
         """The action, (2,) in [-1, 1], that comes nearest to a target (2,) px."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _observe(self, raw: dict[str, Any], info: dict[str, Any]) -> State:
         """What the policy sees; keeps ``pose`` and ``agent`` as well."""
-        raise NotImplementedError
 
 
-class PixelView(_View):
+class PixelView(PushtView):
     """PushT from its picture and the agent's own place; actions along the picture's axes.
 
     Of the environment's state, ``pose`` is for whoever demonstrates: no policy sees it.
@@ -158,7 +159,7 @@ class PixelView(_View):
         return {**state, "pixels": raw["pixels"]}
 
 
-class BlockFrame(_View):
+class BlockFrame(PushtView):
     """PushT with observations and actions in the frame of the block.
 
     The block is its own mirror image, and so is its physics: what has to turn to the right is
