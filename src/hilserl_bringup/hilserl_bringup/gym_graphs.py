@@ -8,6 +8,7 @@ from pathlib import Path
 from hilserl_bringup.graph import Graph
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_bringup.training import Learning, RunArguments, curve_nodes, learner, schedule
+from hilserl_core.errors import UserError
 from hilserl_core.parameters import parameter
 from hilserl_core.spec_file import FILE, dump_specs
 from hilserl_learner.presets import SUITED
@@ -87,9 +88,18 @@ def _nodes(arguments: GymTrain, run: Path) -> tuple[NodeSpec, ...]:
 
 
 def _files(arguments: GymTrain) -> dict[str, bytes]:
-    """What observations and actions are: the environment is made once to know."""
-    world, _ = arguments.make()
+    """What observations and actions are: the environment is made once to know.
+
+    Raises:
+        UserError: it cannot be made, or nobody can show it and no demonstrations are given.
+    """
+    world, demonstrator = arguments.make()
     world.close()
+    if demonstrator is None and not arguments.demonstrations:
+        raise UserError(
+            f"nobody here can show environment '{arguments.env}': give demonstrations:=RUN, or use "
+            "train_offline, which can do without"
+        )
     return {FILE: dump_specs(world.observation_spec, world.action_spec)}
 
 

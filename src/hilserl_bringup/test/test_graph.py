@@ -19,6 +19,7 @@ from hilserl_bringup.graph import (
     named_run,
     parse_arguments,
 )
+from hilserl_bringup.gym_graphs import GRAPHS as GYM_GRAPHS
 from hilserl_bringup.node_spec import NodeSpec
 from hilserl_bringup.runner import node_arguments
 from hilserl_core import parameter_file
@@ -342,3 +343,13 @@ def test_a_leader_arm_and_other_devices_stand_beside_the_keyboard() -> None:
         make_plan(TRAIN, ["leader_port:=/dev/leader"])
     with pytest.raises(UserError, match="lockstep:=false"):
         make_plan(TRAIN, ["leader_port:=/dev/leader", "operator:=keyboard"])
+
+
+def test_an_environment_that_nobody_can_show_is_refused_before_anything_starts(
+    tmp_path: Path,
+) -> None:
+    pytest.importorskip("gymnasium")
+    plan = make_plan(GYM_GRAPHS["gym_train"], ["env:=Pendulum-v1", f"run:={tmp_path / 'run'}"])
+    with pytest.raises(UserError, match="nobody here can show environment 'Pendulum-v1'"):
+        plan.save()
+    assert not (tmp_path / "run").exists()
