@@ -48,7 +48,7 @@ class Assistance:
         arm: which arm it is.
         settings: how it helps.
         gravity: N m (joints,) that hold the arm, of its joint positions (joints,) rad; by
-            default those of a Koch arm, where they are needed.
+            default those of the arm's model, where they are needed.
 
     Attributes:
         helps: for each joint, whether its servo can. One that regulates current beside its

@@ -189,10 +189,11 @@ class Experience:
 
     def _forget_old(self) -> None:
         """Forgets where episodes lay that have left the buffer; the oldest come first."""
-        for key, serials in list(self._serials.items()):
-            if self.buffer.holds(np.array(max(serials.values()))):
+        while self._serials:
+            oldest = next(iter(self._serials))
+            if self.buffer.holds(np.array(max(self._serials[oldest].values()))):
                 return
-            del self._serials[key]
+            del self._serials[oldest]
 
     # -- images
 

@@ -116,7 +116,6 @@ class GymNode(Node):
         self._reward, self._over = 0.0, False
         self._phase = Phase.DONE
         self._driving = False
-        self._executed = -1  # stamp of the newest action that was
         self._make_publishers()
         self._make_inputs()
         Diagnostics(self, "simulation", self._health)
