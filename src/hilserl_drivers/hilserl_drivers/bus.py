@@ -10,7 +10,7 @@ import abc
 import contextlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hilserl_drivers.registers import (
     TICKS_PER_TURN,
@@ -42,6 +42,7 @@ class Reading:
         voltage: V.
         temperature: degrees Celsius.
         alert: whether the servo says that it has a hardware error.
+        doubtful: whether it may be another servo's, or an earlier one.
     """
 
     position: float
@@ -51,6 +52,7 @@ class Reading:
     voltage: float
     temperature: float
     alert: bool
+    doubtful: bool = False
 
 
 class Bus(Transactions):
@@ -100,9 +102,12 @@ class Bus(Transactions):
         start = min(entry.address for entry in kept if entry.writable)
         length = max(entry.end for entry in kept) - start
         blocks: dict[int, bytes] = {}
+        doubtful: dict[int, bytes] = {}
         for _ in range(ATTEMPTS):
-            answers = self._sync_read(start, length, servos)
-            blocks |= {servo: answer.data for servo, answer in answers.items()}
+            for servo, answer in self._sync_read(start, length, servos).items():
+                if not answer.doubtful or doubtful.get(servo) == answer.data:
+                    blocks[servo] = answer.data
+                doubtful[servo] = answer.data
             if len(blocks) == len(servos):
                 break
         else:
@@ -151,15 +156,16 @@ class Bus(Transactions):
     def read_states(self, servos: Sequence[int]) -> dict[int, Reading]:
         """What the servos measure, in one transaction; those that did not answer are left out.
 
-        An answer counts only if it is whole, of the length asked for, and the only one of
-        its servo.
+        An answer counts only if it is whole, of the length asked for, the only one of its
+        servo, and in its turn: one that is not may be from before. Next to one that is missing
+        it is doubtful: it may be the missing one's, with an id that was damaged.
 
         Raises:
             Unplugged: the port is gone.
         """
         answers = self._sync_read(*self.models[servos[0]].state_block, servos)
         return {
-            servo: self._reading(self.models[servo], answer.error, answer.data)
+            servo: self._reading(self.models[servo], answer)
             for servo, answer in answers.items()
         }
 
@@ -168,6 +174,7 @@ class Bus(Transactions):
         heard: dict[int, Answer] = {}
         doubled = set()
         with self._transaction() as port:
+            self._end_request(port)
             if self._send_sync_read(port, address, length, servos) == 0:
                 while len(heard) < len(servos):
                     answer = self._next(port)
@@ -181,6 +188,7 @@ class Bus(Transactions):
                     else:
                         heard[answer.servo] = answer
         now = self._clock()
+        self._silent = not heard
         for servo in servos:
             if servo in heard:
                 self._unsettled.pop(servo, None)
@@ -188,12 +196,18 @@ class Bus(Transactions):
                 self._unsettled[servo] = now
         self.counts.lost += len(servos) - len(heard)
         self.counts.received += len(heard) - len(doubled)
-        return {servo: answer for servo, answer in heard.items() if servo not in doubled}
+        gaps = {turn for turn, servo in enumerate(servos) if servo not in heard}
+        turns = [servos.index(servo) for servo in heard]
+        return {
+            servo: replace(answer, doubtful=turn - 1 in gaps or turn + 1 in gaps)
+            for turn, (servo, answer) in zip(turns, heard.items(), strict=True)
+            if servo not in doubled and _in_turn(turn, turns)
+        }
 
     def read_all(
         self, servos: Sequence[int], accept: Callable[[int, Reading], bool] = lambda *_: True
     ) -> dict[int, Reading]:
-        """A reading of every servo, asked several times if need be.
+        """A reading of every servo, asked several times if need be; none is doubtful.
 
         Args:
             servos: ids.
@@ -203,16 +217,20 @@ class Bus(Transactions):
             BusError: one does not answer.
         """
         found: dict[int, Reading] = {}
+        heard: set[int] = set()
         for _ in range(ATTEMPTS):
-            states = self.read_states(servos).items()
-            found |= {servo: reading for servo, reading in states if accept(servo, reading)}
+            for servo, reading in self.read_states(servos).items():
+                heard.add(servo)
+                if not reading.doubtful and accept(servo, reading):
+                    found[servo] = reading
             if len(found) == len(servos):
                 return found
-        missing = next(servo for servo in servos if servo not in found)
+        missing = min((servo for servo in servos if servo not in found), key=heard.__contains__)
         raise BusError(f"servo {missing} does not answer")
 
-    def _reading(self, model: Model, error: int, data: bytes) -> Reading:
+    def _reading(self, model: Model, answer: Answer) -> Reading:
         start, _ = model.state_block
+        data = answer.data
 
         def value(name: str, unit: float | None) -> float:
             register = model.registers.get(name)
@@ -231,7 +249,8 @@ class Bus(Transactions):
             load=value("present_load", 0.001),
             voltage=value("present_voltage", 0.1),
             temperature=value("present_temperature", 1.0),
-            alert=self._is_alert(error) or status > 0,
+            alert=self._is_alert(answer.error) or status > 0,
+            doubtful=answer.doubtful,
         )
 
     def write_positions(self, positions: Mapping[int, float]) -> None:
@@ -358,3 +377,9 @@ def half_turn_offset(model: Model, ticks: int, offset: int, target: int) -> int:
     turn = TICKS_PER_TURN
     # Within a turn either way: an STS3215 holds no more, and more means the same.
     return (result + turn // 2 - 1) % turn - (turn // 2 - 1)
+
+
+def _in_turn(turn: int, turns: Sequence[int]) -> bool:
+    """Whether one of all ``turns`` came after those before it, and before those after it."""
+    place = turns.index(turn)
+    return max(turns[:place], default=-1) < turn < min(turns[place + 1 :], default=turn + 1)

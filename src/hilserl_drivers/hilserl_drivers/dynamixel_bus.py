@@ -27,6 +27,7 @@ class DynamixelBus(Bus):
     model_address = (0, 2)
     can_reboot = True
     _status_bytes = 11
+    _longest_request = 1024
     _sdk = Protocol2PacketHandler()
 
     def _send_sync_read(self, port: Port, address: int, length: int, servos: Sequence[int]) -> int:

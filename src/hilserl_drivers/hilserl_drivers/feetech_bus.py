@@ -23,6 +23,7 @@ class FeetechBus(Bus):
     family = Family.FEETECH
     model_address = (3, 2)
     _status_bytes = 6
+    _longest_request = 259
     _sdk = protocol_packet_handler()
 
     def _send_sync_read(self, port: Port, address: int, length: int, servos: Sequence[int]) -> int:

@@ -105,6 +105,12 @@ class Joints:
             UserError: it is another one.
             BusError: a servo does not answer.
         """
+        try:
+            self._restore()
+        except UserError:
+            self._restore()  # A damaged answer may have said so; another arm says it again.
+
+    def _restore(self) -> None:
         with self._bus.recall(self.arm.ids):
             checks.check_calibration(self._bus, self.arm, self._calibration)
             for spec in self.arm.servos:
@@ -219,9 +225,11 @@ class Joints:
                 self._readings[spec.id] = reading
                 self._seen[spec.id] = now
                 problem = problem or self._problem(spec, reading)
-        for spec in self.arm.servos:
-            if now - self._seen[spec.id] > LOST_AFTER:
-                raise BusError(f"{checks.name(spec)} does not answer")
+        lost = [spec for spec in self.arm.servos if now - self._seen[spec.id] > LOST_AFTER]
+        if lost:
+            # Next to a servo that keeps silent even good answers are not believed.
+            silent = [spec for spec in lost if spec.id not in readings]
+            raise BusError(f"{checks.name((silent or lost)[0])} does not answer")
         return problem
 
     def _problem(self, spec: ServoSpec, reading: Reading) -> str:

@@ -21,6 +21,7 @@ CONFIRMATIONS = 3
 _TEMPERATURE = (-20.0, 120.0)  # degrees Celsius that a sensor can show
 _HIGHEST_VOLTAGE = 26.0
 _PUSHED = 1.5  # A person can turn a servo faster than it can turn itself.
+_LAG = 0.5  # Share by which a measured velocity may be off: servos smooth theirs.
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Plausibility:
     def accept(self, reading: Reading, now: float) -> bool:
         """Whether to believe a reading taken at ``now``, s."""
         sample = _Sample(reading, now)
-        if not self.possible(reading):
+        if reading.doubtful or not self.possible(reading):
             self.rejected += 1
             return False
         if self._believed is None or self._explained(self._believed, sample):
@@ -80,9 +81,11 @@ class Plausibility:
 
     def _explained(self, before: _Sample, after: _Sample) -> bool:
         seconds = max(0.0, after.time - before.time)
-        speed = _PUSHED * max(abs(before.reading.velocity), abs(after.reading.velocity))
-        change = abs(after.reading.position - before.reading.position)
-        return change <= min(speed, self._fastest) * seconds + JUMP
+        slow, fast = sorted((before.reading.velocity, after.reading.velocity))
+        lag = _LAG * max(abs(slow), abs(fast))
+        low = max(slow - lag, -self._fastest) * seconds - JUMP
+        high = min(fast + lag, self._fastest) * seconds + JUMP
+        return low <= after.reading.position - before.reading.position <= high
 
     def _believe(self, sample: _Sample) -> None:
         self._believed, self._candidate, self._confirmed = sample, None, 0

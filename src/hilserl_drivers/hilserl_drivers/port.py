@@ -67,6 +67,11 @@ class Port:
     def isPacketTimeout(self) -> bool:
         return self._clock() >= self._deadline
 
+    def pad(self, count: int) -> None:
+        """Sends so many zeros, which no request begins with, and waits until they are out."""
+        self.writePort(bytes(count))
+        self.settle(count * BITS_PER_BYTE / self._baud)
+
     def settle(self, seconds: float) -> None:
         """Throws away what arrives in that time."""
         end = self._clock() + seconds

@@ -35,11 +35,16 @@ class Unplugged(BusError):
 
 @dataclass(frozen=True)
 class Answer:
-    """A status packet: whose, the error that it states, and its data."""
+    """A status packet: whose, the error that it states, and its data.
+
+    Attributes:
+        doubtful: whether it may be another servo's, or to an earlier request.
+    """
 
     servo: int
     error: int
     data: bytes
+    doubtful: bool = False
 
 
 @dataclass
@@ -71,6 +76,8 @@ class Transactions(abc.ABC):
     """The packet handler of the family's SDK."""
     _status_bytes: int
     """Of an answer without data."""
+    _longest_request: int
+    """Bytes that a servo may take a request to have."""
 
     def __init__(
         self,
@@ -86,6 +93,8 @@ class Transactions(abc.ABC):
         self._port: Port | None = None
         self._unsettled: dict[int, float] = {}
         """Servos whose answer may still come, and since when it is missing, s."""
+        self._silent = False
+        """Whether the last request had no answer from anybody."""
 
     # -- the port
 
@@ -235,6 +244,7 @@ class Transactions(abc.ABC):
         with self._transaction() as port:
             if servo in self._unsettled:
                 port.settle(self._unsettled.pop(servo) + SETTLE_SECONDS - self._clock())
+            self._end_request(port)
             if send(port) != 0:
                 self.counts.bad += 1
                 return None
@@ -242,12 +252,23 @@ class Transactions(abc.ABC):
                 answer = self._next(port)
                 if answer is not None and answer.servo == servo and len(answer.data) == length:
                     self.counts.received += 1
+                    self._silent = False
                     return answer
                 if answer is None and port.isPacketTimeout():
                     self.counts.lost += 1
                     self._unsettled[servo] = self._clock()
+                    self._silent = servo in self.models
                     return None
                 self.counts.bad += 1
+
+    def _end_request(self, port: Port) -> None:
+        """Where known servos kept silent, ends the request that they may still be hearing.
+
+        A request whose length was damaged on the way has them wait for the rest of it, and
+        take the next requests for that.
+        """
+        if self._silent:
+            port.pad(self._longest_request)
 
     def _next(self, port: Port) -> Answer | None:
         try:
