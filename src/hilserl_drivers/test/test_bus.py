@@ -11,7 +11,7 @@ from hilserl_drivers.bus import half_turn_offset
 from hilserl_drivers.emulator.faults import FaultRates
 from hilserl_drivers.emulator.servo import EmulatedServo
 from hilserl_drivers.models import MODELS
-from hilserl_drivers.registers import Mode
+from hilserl_drivers.registers import Family, Mode
 from hilserl_drivers.transactions import BusError, Refused
 
 MIXED = ["XL430-W250", "XL330-M288", "XL330-M077"]
@@ -164,6 +164,45 @@ def test_one_lost_answer_does_not_take_the_others(models):
     assert set(rig.bus.read_states([1, 2, 3])) == {1, 3}
     assert set(rig.bus.read_states([1, 9, 3])) == {1, 9, 3}
     assert rig.bus.counts.lost == 1
+
+
+@FAMILIES
+def test_an_answer_next_to_a_missing_one_may_be_the_missing_ones(models):
+    rig = ServoRig(models)
+    rig.servos[0].set("id", 9)
+    doubtful = {servo: state.doubtful for servo, state in rig.bus.read_states([1, 2, 3]).items()}
+    assert doubtful == {2: True, 3: False}
+    with pytest.raises(BusError, match="servo 1 does not answer"):
+        rig.bus.read_all([1, 2, 3])
+
+
+@FAMILIES
+def test_an_answer_out_of_its_turn_does_not_count(models):
+    rig = ServoRig(models)
+    in_time = rig.faults.answer
+
+    def second_last(codec, servo, *rest):
+        delay = 0.001 * (servo == 2)
+        return [(delay, part) for _, part in in_time(codec, servo, *rest)]
+
+    rig.faults.answer = second_last
+    assert set(rig.bus.read_states([1, 2, 3])) == {1}
+    rig.faults.answer = in_time
+    assert set(rig.bus.read_states([1, 2, 3])) == {1, 2, 3}
+
+
+@FAMILIES
+@pytest.mark.parametrize("asked", ["several", "one"])
+def test_servos_that_wait_for_the_rest_of_a_damaged_request_are_woken(models, asked):
+    rig = ServoRig(models)
+    family = rig.bus.family
+    long = [0xFF, 0xFF, 0xFD, 0, 1, 250, 0] if family == Family.DYNAMIXEL else [0xFF, 0xFF, 1, 250]
+    rig.emulated.receive(bytes(long), rig.bus.baud)
+    if asked == "one":
+        assert rig.bus.read(1, "present_temperature") == 30
+    else:
+        assert rig.bus.read_states([1, 2, 3]) == {}
+        assert set(rig.bus.read_states([1, 2, 3])) == {1, 2, 3}
 
 
 @FAMILIES

@@ -42,6 +42,18 @@ def test_motion_explains_a_change():
     assert not judge.accept(replace(STILL, position=0.3, velocity=0.5), 0.02)
 
 
+def test_nothing_moves_against_its_velocity():
+    judge = settled()
+    assert judge.accept(replace(STILL, velocity=8.0), 0.01)
+    assert not judge.accept(replace(STILL, position=-0.1, velocity=8.0), 0.02)
+
+
+def test_a_doubtful_reading_is_never_believed():
+    judge = settled()
+    for n in range(1, 2 * CONFIRMATIONS):
+        assert not judge.accept(replace(STILL, doubtful=True), 0.01 * n)
+
+
 @pytest.mark.parametrize(
     "change",
     [
