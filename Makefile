@@ -36,7 +36,8 @@ check: setup
 
 test: check
 	@$(WITH_ENV) python -m pytest -n $(JOBS) --dist loadgroup src
-	@$(WITH_ENV) python -m pytest tests
+	@$(WITH_ENV) python -m pytest -n $(JOBS) --dist loadfile -m "not alone" tests
+	@$(WITH_ENV) python -m pytest -m alone tests
 
 bench: setup
 	@$(WITH_ENV) python bench/run.py

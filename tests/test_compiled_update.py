@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from hilserl_core.step import Source
@@ -9,6 +10,8 @@ from hilserl_learner.parameters import AlgorithmParameters
 from hilserl_learner.sac import Sac
 from hilserl_policy.networks import Architecture
 from hilserl_replay.buffer import Batch
+
+pytestmark = pytest.mark.alone
 
 SIZE = 12
 

@@ -15,6 +15,8 @@ from console_pages import PATIENCE, Ears, Page, needs_browser, started, until
 from hilserl_core.step import Event, Outcome, Phase, Source
 from hilserl_msgs.msg import Arbitration
 
+pytestmark = pytest.mark.alone
+
 needs_browser()
 
 CONFIG = """
@@ -266,6 +268,9 @@ def test_a_gamepad_at_the_browser_takes_over_and_drives(
     open_page: Callable[..., Page], run: tuple[str, Path, Ears]
 ) -> None:
     page, ears = open_page(script=GAMEPAD), run[2]
+    page.page.evaluate("document.getElementById('help').open = true")
+    page.press("#use-gamepad")
+    page.shows("#gamepad", "Gamepad made up")
     page.page.evaluate("dispatchEvent(new Event('gamepadconnected'))")
     page.page.evaluate("window.pad.buttons[0].pressed = true")
     until(lambda: ears.state == (Arbitration.HUMAN, "console"))
@@ -284,6 +289,7 @@ def test_a_browser_without_gamepads_says_so_and_goes_on(open_page: Callable[...,
     page = open_page(script="delete Navigator.prototype.getGamepads")
     page.page.evaluate("document.getElementById('help').open = true")
     page.shows("#gamepad", "this browser does not let pages read one")
+    assert page.page.locator("#use-gamepad").is_hidden()
     page.shows("#driver", "policy drives")
     assert page.complaints == []
 

@@ -16,6 +16,8 @@ from hilserl_core.step import Outcome, Phase, Source
 from hilserl_msgs.msg import Arbitration
 from hilserl_replay.bags import read_episodes
 
+pytestmark = pytest.mark.alone
+
 playwright = needs_browser()
 
 CONFIG = """
@@ -57,16 +59,22 @@ class Hand:
         return lambda: np.array([*self.ears.object[:2], height])
 
     def lift(self, done: Callable[[], bool]) -> None:
-        """Opens, goes over the cube and down, closes, and goes up."""
-        self.page.keyboard.press("o")
-        self.go(self.over(HOVER), (2,), 0.01)
-        self.go(self.over(HOVER), (0, 1), 0.004)
-        self.go(self.over(GRASP), (2,), 0.005)
-        self.page.keyboard.press("c")
-        time.sleep(1.5)
-        self.page.keyboard.down("i")
-        until(done, 15, "for the lift to be seen")
-        self.page.keyboard.up("i")
+        """Opens, goes over the cube and down, closes, and goes up; again where it slips."""
+        for _ in range(3):
+            self.page.keyboard.press("o")
+            self.go(self.over(HOVER), (2,), 0.01)
+            self.go(self.over(HOVER), (0, 1), 0.004)
+            self.go(self.over(GRASP), (2,), 0.005)
+            self.page.keyboard.press("c")
+            time.sleep(1.5)
+            self.page.keyboard.down("i")
+            slipped = time.monotonic() + 5
+            while not done() and time.monotonic() < slipped:
+                time.sleep(0.05)
+            self.page.keyboard.up("i")
+            if done():
+                return
+        pytest.fail(f"the cube is not lifted: it is at {self.ears.object}")
 
 
 def test_a_person_takes_over_from_the_scripted_one_and_the_bag_says_so(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ import pytest
 from hilserl_core.step import Outcome, Source
 from runs import ROOT, Run
 
+pytestmark = pytest.mark.alone
+
 
 class Person:
     """Somebody at a terminal of their own that runs ``intervene``."""

@@ -23,6 +23,8 @@ from hilserl_description.koch import KOCH
 from hilserl_msgs.msg import Action, RunStatus
 from runs import Run
 
+pytestmark = pytest.mark.alone
+
 A_CONTROL_PERIOD = 0.1 * KOCH.velocity_limit  # rad, of motion at the driver's limit
 HOLDS_WITHIN = 0.5  # s
 WATCHED = 0.4  # s from then on, before anything can have been started again.

@@ -165,8 +165,7 @@ class Bus(Transactions):
         """
         answers = self._sync_read(*self.models[servos[0]].state_block, servos)
         return {
-            servo: self._reading(self.models[servo], answer)
-            for servo, answer in answers.items()
+            servo: self._reading(self.models[servo], answer) for servo, answer in answers.items()
         }
 
     def _sync_read(self, address: int, length: int, servos: Sequence[int]) -> dict[int, Answer]:

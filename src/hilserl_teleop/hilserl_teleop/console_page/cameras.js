@@ -111,37 +111,46 @@ export class Cameras {
     return raw && (this.raw || !policy) ? `${name}/raw` : name;
   }
 
+  // Draws all at once, when the last has been decoded.
   async draw(pictures) {
-    for (const picture of pictures) {
-      const [name, kind] = picture.camera.split("/");
-      const view = this.views.get(name);
-      if (!view) continue;
-      const turn = ++view.newest;
-      let decoded;
-      try {
-        decoded = await decode(picture.jpeg);
-      } catch {
-        view.caption.textContent = `${name}: a picture that cannot be read`;
-        continue;
-      }
-      const { image, width, height } = decoded;
-      if (turn !== view.newest) { image.close(); continue; }
-      const { canvas } = view;
-      if (canvas.width !== width || canvas.height !== height) {
-        Object.assign(canvas, { width, height });
-        canvas.style.aspectRatio = `${width} / ${height}`;
-      }
-      const pen = canvas.getContext("2d");
-      pen.drawImage(image, 0, 0);
-      image.close();
-      if (kind === "raw") this.frame(pen, this.regions[name], picture);
-      view.frames += 1;
-      canvas.frames = view.frames;
-      if (view.frames === 1) canvas.dataset.shown = "";
-      view.at = performance.now();
-      view.text = `${name}${kind === "raw" ? ", raw" : ""} ${picture.width} × ${picture.height}`;
-      this.write(view, view.text);
+    const drawn = await Promise.all(pictures.map((picture) => this.decoded(picture)));
+    for (const draw of drawn) draw?.();
+  }
+
+  // What draws a picture, unless a newer one has come meanwhile.
+  async decoded(picture) {
+    const [name, kind] = picture.camera.split("/");
+    const view = this.views.get(name);
+    if (!view) return null;
+    const turn = ++view.newest;
+    let decoded;
+    try {
+      decoded = await decode(picture.jpeg);
+    } catch {
+      view.caption.textContent = `${name}: a picture that cannot be read`;
+      return null;
     }
+    return () => {
+      if (turn === view.newest) this.paint(view, picture, decoded, name, kind);
+      decoded.image.close();
+    };
+  }
+
+  paint(view, picture, { image, width, height }, name, kind) {
+    const { canvas } = view;
+    if (canvas.width !== width || canvas.height !== height) {
+      Object.assign(canvas, { width, height });
+      canvas.style.aspectRatio = `${width} / ${height}`;
+    }
+    const pen = canvas.getContext("2d");
+    pen.drawImage(image, 0, 0);
+    if (kind === "raw") this.frame(pen, this.regions[name], picture);
+    view.frames += 1;
+    canvas.frames = view.frames;
+    if (view.frames === 1) canvas.dataset.shown = "";
+    view.at = performance.now();
+    view.text = `${name}${kind === "raw" ? ", raw" : ""} ${picture.width} × ${picture.height}`;
+    this.write(view, view.text);
   }
 
   frame(pen, region, picture) {

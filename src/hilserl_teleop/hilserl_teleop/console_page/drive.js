@@ -3,10 +3,6 @@
 const BEAT = 50; // ms between two wishes: while they come, the arm is not let go
 const LAZY = 200; // ms between two looks at whether there is anything to do
 const HELD = 400; // ms: a space bar held longer gives the arm back when it is let go
-const DEAD = 0.15; // of a gamepad's stick
-const BUTTONS = { 0: "toggle", 1: "stop", 2: "failure", 3: "success", 4: "close", 5: "open" };
-const GAMEPAD = "left stick: x and y, right stick: up and down, A: take over or release, B: stop, " +
-  "X: failure, Y: success, left and right bumper: close and open";
 
 export class Drive {
   constructor(link, setup) {
@@ -16,8 +12,7 @@ export class Drive {
     this.speed = this.speeds.indexOf(setup.speed);
     this.held = new Map(); // what is pressed: [axis, amount]
     this.stick = [0, 0, 0];
-    this.gamepad = false; // whether one has been seen: to ask keeps the browser busy
-    this.pressed = []; // a gamepad's buttons at the last look
+    this.gamepad = null; // once one has been seen
     this.mine = false; // whether this page drives
     this.asked = 0; // when this page asked to
     this.spaceDown = null; // since when, if that press took over
@@ -166,7 +161,7 @@ export class Drive {
 
   // Goes on while this page drives, or could be asked to by a gamepad.
   beat() {
-    const busy = this.mine || this.gamepad;
+    const busy = this.mine || this.gamepad !== null;
     if (this.gamepad) this.readGamepad();
     if (!document.hidden) this.send(0);
     setTimeout(() => this.beat(), busy ? BEAT : LAZY);
@@ -181,36 +176,15 @@ export class Drive {
   }
 
   readGamepad() {
-    const pads = navigator.getGamepads ? [...navigator.getGamepads()].filter(Boolean) : [];
-    if (!pads.length) {
-      this.stick = [0, 0, 0];
-      return;
-    }
-    const pad = pads[0];
-    const stick = (axis) => {
-      const value = pad.axes[axis] || 0;
-      return Math.abs(value) < DEAD ? 0 : Math.round(100 * value) / 100;
-    };
-    this.stick = [stick(0), -stick(1), -stick(3)];
-    const down = pad.buttons.map((button) => button.pressed);
-    for (const [index, action] of Object.entries(BUTTONS)) {
-      if (!down[index] || this.pressed[index]) continue;
+    const { stick, pressed } = this.gamepad.read();
+    this.stick = stick;
+    for (const action of pressed) {
       if (action === "toggle") this.toggle();
       else if (action === "stop") this.stop();
       else if (action === "open" || action === "close") this.grip(action === "open" ? 1 : -1);
       else this.press(action);
     }
-    this.pressed = down;
   }
-}
-
-export function describeGamepad() {
-  if (!navigator.getGamepads) {
-    return "Gamepad: this browser does not let pages read one (it may need https or localhost); " +
-      "keys and the pad work.";
-  }
-  const pad = [...navigator.getGamepads()].find(Boolean);
-  return pad ? `Gamepad ${pad.id}: ${GAMEPAD}` : `Gamepad: plug one in and press a button; ${GAMEPAD}`;
 }
 
 function isTyping(element) {

@@ -3,11 +3,14 @@
 import { Arm } from "./arm.js";
 import { Cameras } from "./cameras.js";
 import { Curves } from "./curves.js";
-import { Drive, describeGamepad } from "./drive.js";
+import { Drive } from "./drive.js";
+import { offerGamepad } from "./gamepad.js";
 import { ask, Link } from "./link.js";
 import { showDriver, showHealth, showKeys, showRun, showServos } from "./panels.js";
 import { Region } from "./region.js";
 import { Review } from "./review.js";
+
+const TOGETHER = 40; // ms that what is said waits for the pictures that come with it
 
 const setup = await ask("/api/setup");
 const link = new Link();
@@ -19,13 +22,12 @@ const arm = new Arm(document.getElementById("drawing"), document.getElementById(
 const curves = new Curves();
 const review = new Review(setup);
 const connection = document.getElementById("connection");
+let news = null; // what was said and is not shown yet
+let waiting = null;
 
 showKeys(setup.keys);
 document.getElementById("help").open = matchMedia("(min-width: 1200px) and (pointer: fine)").matches;
-const describe = () => { document.getElementById("gamepad").textContent = describeGamepad(); };
-describe();
-addEventListener("gamepadconnected", () => { drive.gamepad = true; describe(); });
-addEventListener("gamepaddisconnected", () => { drive.letGo(); describe(); });
+offerGamepad(drive);
 curves.draw();
 review.offer();
 
@@ -49,6 +51,18 @@ link.on("state", (state) => {
   state.page.device = setup.device;
   drive.said(state.page, state.arbitration);
   if (document.body.dataset.page !== `${state.page.you}`) document.body.dataset.page = state.page.you;
+  news = { ...news, ...state };
+  waiting ??= setTimeout(show, TOGETHER);
+});
+
+// The browser composes the page anew whenever a part of it has changed, which costs more than the
+// parts: what is said and the pictures that come with it are shown at once.
+function show() {
+  clearTimeout(waiting);
+  waiting = null;
+  if (!news) return;
+  const state = news;
+  news = null;
   showDriver(state, drive);
   if (document.hidden) return;
   showRun(state);
@@ -58,10 +72,11 @@ link.on("state", (state) => {
   cameras.said(state.cameras, state.regions);
   showServos(state.servos, state.health);
   showHealth(state.health);
-});
-link.on("pictures", (pictures) => {
+}
+link.on("pictures", async (pictures) => {
   region.draw(pictures);
-  cameras.draw(pictures);
+  await cameras.draw(pictures);
+  show();
 });
 link.on("curves", (content) => curves.said(content));
 link.on("refusal", (reason) => {
