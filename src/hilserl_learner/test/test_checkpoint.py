@@ -11,6 +11,9 @@ from hilserl_learner.sac import Sac
 from hilserl_policy.networks import Architecture
 from hilserl_replay.buffer import ReplayBuffer
 
+# What is saved takes long to make, and most tests only read it.
+pytestmark = pytest.mark.xdist_group("checkpoint")
+
 SETTINGS = AlgorithmParameters(
     hidden=(16, 16), batch_size=32, critics=3, target_subset=2, dropout=0.1, cloning="silri"
 )
@@ -35,18 +38,27 @@ def _buffer(seed: int) -> ReplayBuffer:
     return buffer
 
 
-@pytest.fixture
-def saved(tmp_path):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The checkpoint's bytes, and the learner and the buffer that it is of."""
     sac, buffer = _sac(1), _buffer(1)
     for _ in range(5):
         sac.update(buffer.sample())
-    path = tmp_path / "run" / "learner.safetensors"
+    path = tmp_path_factory.mktemp("made") / "run" / "learner.safetensors"
     checkpoint.write(path, sac, buffer.rng, "spec", {"updates": 5, "stage": "training"})
-    return path, sac, buffer
+    assert [file.name for file in path.parent.iterdir()] == [path.name], "nothing else is left"
+    return path.read_bytes(), sac, buffer
 
 
-def test_what_is_resumed_learns_bit_for_bit_the_same(saved):
-    path, sac, buffer = saved
+@pytest.fixture
+def path(made, tmp_path):
+    result = tmp_path / "learner.safetensors"
+    result.write_bytes(made[0])
+    return result
+
+
+def test_what_is_resumed_learns_bit_for_bit_the_same(made, path):
+    _, sac, buffer = made
     other, other_buffer = _sac(2), _buffer(2)
     progress = checkpoint.read(path, other, other_buffer.rng, "spec")
     assert progress == {"updates": 5, "stage": "training"}
@@ -60,13 +72,8 @@ def test_what_is_resumed_learns_bit_for_bit_the_same(saved):
         assert torch.equal(value, other.state.actor.second[name])
 
 
-def test_nothing_but_the_checkpoint_is_left_behind(saved):
-    assert [file.name for file in saved[0].parent.iterdir()] == ["learner.safetensors"]
-
-
 @pytest.mark.parametrize("keep", [0, 5, 100, -1])
-def test_a_damaged_checkpoint_is_refused_in_one_line_and_kept(saved, keep):
-    path = saved[0]
+def test_a_damaged_checkpoint_is_refused_in_one_line_and_kept(path, keep):
     damaged = path.read_bytes()[:keep]
     path.write_bytes(damaged)
     sac, buffer = _sac(2), _buffer(2)
@@ -79,11 +86,11 @@ def test_a_damaged_checkpoint_is_refused_in_one_line_and_kept(saved, keep):
     assert torch.equal(sac.state.actor.parameters["0.weight"], before)
 
 
-def test_a_checkpoint_of_another_spec_is_refused(saved):
+def test_a_checkpoint_of_another_spec_is_refused(path):
     with pytest.raises(UserError, match="spec"):
-        checkpoint.read(saved[0], _sac(1), _buffer(1).rng, "other")
+        checkpoint.read(path, _sac(1), _buffer(1).rng, "other")
 
 
-def test_a_checkpoint_of_another_architecture_is_refused(saved):
+def test_a_checkpoint_of_another_architecture_is_refused(path):
     with pytest.raises(UserError, match="shape"):
-        checkpoint.read(saved[0], _sac(1, hidden=8), _buffer(1).rng, "spec")
+        checkpoint.read(path, _sac(1, hidden=8), _buffer(1).rng, "spec")
