@@ -1,6 +1,5 @@
-"""Every worker has a ROS domain of its own, and discovery stays on this machine."""
+"""What tests of whole programs share."""
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +8,6 @@ from typing import Any
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-
-worker = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
-os.environ.setdefault("ROS_DOMAIN_ID", str(60 + int(worker)))
-os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 
 @pytest.fixture(scope="module")

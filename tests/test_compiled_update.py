@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
 
 from hilserl_core.step import Source
@@ -10,8 +9,6 @@ from hilserl_learner.parameters import AlgorithmParameters
 from hilserl_learner.sac import Sac
 from hilserl_policy.networks import Architecture
 from hilserl_replay.buffer import Batch
-
-pytestmark = pytest.mark.alone
 
 SIZE = 12
 

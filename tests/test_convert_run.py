@@ -14,8 +14,6 @@ import yaml
 from hilserl_core.step import Outcome, Source, Step
 from hilserl_replay.bags import read_episodes
 
-pytestmark = pytest.mark.alone
-
 ROOT = Path(__file__).parent.parent
 RAW = """
 recorder_node:

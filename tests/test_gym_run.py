@@ -13,8 +13,6 @@ from hilserl_core.spec_file import read_specs
 from hilserl_core.step import Outcome, Phase, Source
 from runs import Run
 
-pytestmark = pytest.mark.alone
-
 pytest.importorskip("gym_pusht", reason="gym-pusht is not installed: pip install gym-pusht")
 
 

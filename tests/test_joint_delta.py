@@ -7,13 +7,10 @@ import signal
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from hilserl_core.step import Outcome, Phase, Source
 from hilserl_description.arm_model import action_spec
 from runs import Run
-
-pytestmark = pytest.mark.alone
 
 SETTINGS = """
 learner_node:

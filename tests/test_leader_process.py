@@ -15,6 +15,8 @@ from hilserl_msgs.msg import Arbitration
 from hilserl_msgs.srv import Reset
 from table import Table
 
+pytestmark = pytest.mark.alone
+
 POLICY = str(Path(__file__).parent / "walking_policy.py")
 COUNTDOWN = 0.5
 ONE_STEP = MAX_JOINT_STEP + 1e-9

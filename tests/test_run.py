@@ -20,8 +20,6 @@ from hilserl_core.step import Episode, Outcome, Phase, Source
 from hilserl_replay.summary import summarise_run
 from runs import Run
 
-pytestmark = pytest.mark.alone
-
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:

@@ -28,6 +28,11 @@ RELIABLE = QoSProfile(
 )
 """Actions, observations, rewards, events: each counts."""
 
+EVERY_WORD = QoSProfile(
+    reliability=ReliabilityPolicy.RELIABLE, history=HistoryPolicy.KEEP_LAST, depth=500
+)
+"""The same, for whoever keeps all of them: what was received waits, however busy the reader is."""
+
 COMMAND = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE, history=HistoryPolicy.KEEP_LAST, depth=1
 )

@@ -21,7 +21,7 @@ from hilserl_core.diagnostics import Diagnostics, Health
 from hilserl_core.errors import UserError
 from hilserl_core.node import main as node_main
 from hilserl_core.parameters import parameter
-from hilserl_core.qos import EVERYTHING, LATCHED, RELIABLE, SENSOR, STEPS
+from hilserl_core.qos import EVERY_WORD, EVERYTHING, LATCHED, RELIABLE, SENSOR, STEPS
 from hilserl_core.ros_parameters import declare
 from hilserl_core.stamps import stamp_to_ns
 from hilserl_msgs.msg import (
@@ -45,12 +45,12 @@ RAW_TOPICS: dict[str, tuple[type[Any], QoSProfile]] = {
     "joint_states": (JointState, EVERYTHING),
     "servo_states": (ServoState, EVERYTHING),
     "sim/object_pose": (PoseStamped, EVERYTHING),
-    "forward_position_controller/commands": (Float64MultiArray, RELIABLE),
-    "policy_action": (Action, RELIABLE),
-    "action": (Action, RELIABLE),
-    "reward": (Reward, RELIABLE),
+    "forward_position_controller/commands": (Float64MultiArray, EVERY_WORD),
+    "policy_action": (Action, EVERY_WORD),
+    "action": (Action, EVERY_WORD),
+    "reward": (Reward, EVERY_WORD),
     "run/status": (RunStatus, LATCHED),
-    "reset/_service_event": (Reset.Event, RELIABLE),
+    "reset/_service_event": (Reset.Event, EVERY_WORD),
 }
 
 NEEDED = ("joint_states", "action", "reward", "forward_position_controller/commands")
@@ -148,7 +148,7 @@ class RecorderNode(Node):
     def _record_raw(self, folder: Path) -> BagWriter:
         """Records topics as they come, stamped with the time at which they do."""
         bag = BagWriter(folder)
-        events = {f"teleop/{d}/event": (OperatorEvent, RELIABLE) for d in self.parameters.devices}
+        events = {f"teleop/{d}/event": (OperatorEvent, EVERY_WORD) for d in self.parameters.devices}
         images = dict.fromkeys(filter(None, self.parameters.raw_images), (Image, EVERYTHING))
         namespace = self.get_namespace().rstrip("/")
         for topic, (kind, qos) in {**RAW_TOPICS, **events, **images}.items():
