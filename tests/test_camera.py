@@ -82,12 +82,13 @@ class Stage:
             self.executor.spin_once(timeout_sec=0.02)
 
     def close(self) -> None:
-        for process in self.processes:
-            process.kill()
-            process.communicate()
+        # First this side: twice it crashed inside destroy_node right after the others were killed.
         self.executor.shutdown()
         self.node.destroy_node()
         rclpy.shutdown(context=self.context)
+        for process in self.processes:
+            process.kill()
+            process.communicate()
 
 
 @pytest.fixture
