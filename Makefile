@@ -35,8 +35,8 @@ check: setup
 	@$(WITH_ENV) mypy --no-error-summary $(wildcard src/hilserl_*/hilserl_*)
 
 test: check
-	@$(WITH_ENV) OMP_NUM_THREADS=1 python -m pytest -n $(JOBS) --dist loadgroup src
-	@$(WITH_ENV) OMP_NUM_THREADS=1 python -m pytest -n $(JOBS) --dist loadfile -m "not alone" tests
+	@$(WITH_ENV) python -m pytest -n $(JOBS) --dist loadgroup src
+	@$(WITH_ENV) python -m pytest -n $(JOBS) --dist loadfile -m "not alone" tests
 	@$(WITH_ENV) python -m pytest -m alone tests
 
 bench: setup

@@ -21,7 +21,7 @@ from hilserl_core.diagnostics import Diagnostics, Health
 from hilserl_core.errors import UserError
 from hilserl_core.node import main as node_main
 from hilserl_core.parameters import parameter
-from hilserl_core.qos import EVERY_WORD, EVERYTHING, LATCHED, RELIABLE, SENSOR, STEPS
+from hilserl_core.qos import EVERY_WORD, EVERYTHING, LATCHED, STEPS
 from hilserl_core.ros_parameters import declare
 from hilserl_core.stamps import stamp_to_ns
 from hilserl_msgs.msg import (
@@ -106,11 +106,11 @@ class RecorderNode(Node):
         self._record("arbitration", Arbitration, LATCHED, self.recorder.beside)
         for device in self.parameters.devices:
             topic = f"teleop/{device}/event"
-            self._record(topic, OperatorEvent, RELIABLE, self.recorder.beside)
+            self._record(topic, OperatorEvent, EVERY_WORD, self.recorder.beside)
         for topic in filter(None, self.parameters.judgements):
-            self._record(topic, Reward, RELIABLE, self.recorder.beside)
+            self._record(topic, Reward, EVERY_WORD, self.recorder.beside)
         for camera in filter(None, self.parameters.record_cameras):
-            self._record(f"camera/{camera}/policy", Image, SENSOR, self.recorder.image)
+            self._record(f"camera/{camera}/policy", Image, EVERYTHING, self.recorder.image)
         self._raw: BagWriter | None = None
         if self.parameters.raw:
             self._raw = self._record_raw(self.recorder.run_dir / RAW_FOLDER)
