@@ -2,58 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import pty
-import select
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from hilserl_core.step import Outcome, Source
-from runs import ROOT, Run
+from person import Person
+from runs import Run
 
 pytestmark = pytest.mark.alone
-
-
-class Person:
-    """Somebody at a terminal of their own that runs ``intervene``."""
-
-    def __init__(self) -> None:
-        self._ours, theirs = pty.openpty()
-        command = [
-            sys.executable,
-            "-m",
-            "hilserl_bringup.cli",
-            "run",
-            "hilserl_teleop",
-            "intervene",
-        ]
-        self.process = subprocess.Popen(
-            command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=ROOT, close_fds=True
-        )
-        os.close(theirs)
-        self._screen = ""
-
-    def look(self) -> str:
-        """The newest line of state."""
-        while select.select([self._ours], [], [], 0.0)[0]:
-            self._screen += os.read(self._ours, 4096).decode(errors="replace")
-        return self._screen[-4000:].rpartition("\r")[2]
-
-    def press(self, keys: str, times: int = 1) -> None:
-        for _ in range(times):
-            os.write(self._ours, keys.encode())
-            time.sleep(0.12)
-            self.look()
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        os.close(self._ours)
 
 
 @pytest.fixture

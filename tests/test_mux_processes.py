@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import signal
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from hilserl_core.step import Event, Source
 from hilserl_description.koch import KOCH
 from hilserl_msgs.msg import Action, Arbitration, OperatorEvent
 from hilserl_msgs.srv import Reset
+from person import Person
 
 # A namespace of its own keeps other systems on this machine out, whatever their domain.
 NAMESPACE = f"mux_{os.getpid()}"
@@ -237,33 +237,27 @@ def test_the_arm_holds_when_the_device_dies_and_stop_wins(stage: Stage) -> None:
 def test_intervene_drives_from_a_terminal_and_holds_when_that_dies(stage: Stage) -> None:
     stage.serve_robot()
     stage.until(lambda: stage.reset().success)
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "hilserl_teleop.intervene", *IN_NAMESPACE]
-    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True)
-    os.close(theirs)
+    person = Person(*IN_NAMESPACE)
     try:
-        stage.until(lambda: stage.node.count_publishers("teleop/keyboard/action") > 1, 30.0)
-        stage.spin(0.5)
-        os.write(ours, b"t")
-        stage.until(lambda: stage.state() == Arbitration.HUMAN)
-        stage.until(lambda: not stage.arbitration.holding)
-        stage.spin(0.5)  # Until it knows that it drives.
+        stage.until(lambda: "policy drives" in person.look(), 30.0)
+        person.press("t")
+        stage.until(lambda: "YOU DRIVE" in person.look())
+        stage.until(lambda: stage.state() == Arbitration.HUMAN and not stage.arbitration.holding)
         before = stage.commands[-1]
-        os.write(ours, b"w")
+        person.press("w")
         stage.until(lambda: not np.array_equal(stage.commands[-1], before))
-        os.close(ours)
+        person.leave()
         end = time.monotonic() + 10
-        while process.poll() is None and time.monotonic() < end:
+        while person.process.poll() is None and time.monotonic() < end:
             stage.spin(0.1)
-        assert process.returncode == 1
+        assert person.process.returncode == 1
         last = stage.commands[-1]
         stage.until(lambda: "keyboard is silent" in stage.arbitration.reason)
         assert stage.arbitration.device == "keyboard"
         assert is_hold(stage.tick())
         np.testing.assert_array_equal(stage.commands[-1], last)
     finally:
-        process.kill()
-        process.wait()
+        person.close()
 
 
 def test_intervene_without_a_terminal_says_so_in_one_line() -> None:

@@ -58,6 +58,7 @@ def describe(
     device: str,
     speed: float,
     age: float,
+    heard: bool = True,
 ) -> str:
     """The line of state.
 
@@ -67,9 +68,12 @@ def describe(
         device: this device's name.
         speed: of jogging, as a share.
         age: s since the mux's last word.
+        heard: whether somebody takes this device's events.
     """
     if arbitration is None:
         return "no mux: start hilserl_teleop mux_node"
+    if not heard:
+        return f"the mux does not hear {device} yet (has it this device among its devices?)"
     if age > 3.0:
         return f"the mux is silent for {age:.0f} s: nobody commands the arm"
     who = "YOU" if arbitration.device == device else arbitration.device
@@ -189,6 +193,7 @@ class Intervene(Node):
             self._parameters.device,
             self._keyboard.speed,
             now - self._mux_at,
+            self._device.heard,
         )
         note, until = self._note
         self._terminal.show(f"{line} | {note}" if now < until else line)

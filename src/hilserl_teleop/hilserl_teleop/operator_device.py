@@ -47,6 +47,12 @@ class OperatorDevice:
         self._reset = node.create_client(Reset, "reset")
         self._release_stop = node.create_client(Trigger, "release_stop")
 
+    @property
+    def heard(self) -> bool:
+        """Whether somebody takes this device's actions and events."""
+        own = (self._actions, self._events[self._name])
+        return all(publisher.get_subscription_count() for publisher in own)
+
     def act(self, values: ArrayLike) -> None:
         """Publishes an action, (dim,) in [-1, 1]."""
         message = action_to_msg(0, values, Source.HUMAN)
@@ -54,17 +60,21 @@ class OperatorDevice:
         self._actions.publish(message)
 
     def send(self, event: Event, device: str = "") -> None:
-        """Publishes what the operator decided.
+        """Publishes what the operator decided, or says that nobody would hear it.
 
         Args:
             event: what.
             device: one of ``others`` that it is an event of; empty: of this device.
         """
         device = device or self._name
+        whose = "" if device == self._name else f" of {device}"
+        if not self._events[device].get_subscription_count():
+            topic = self._events[device].topic_name
+            self._say(f"not sent: {event.name.lower()}{whose}: nobody listens to {topic}")
+            return
         message = OperatorEvent(event=int(event), device=device)
         message.header.stamp = self.seen
         self._events[device].publish(message)
-        whose = "" if device == self._name else f" of {device}"
         self._say(f"sent: {event.name.lower()}{whose}")
 
     def ask_for_reset(self) -> None:

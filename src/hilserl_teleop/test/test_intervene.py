@@ -30,6 +30,12 @@ def test_a_silent_or_missing_mux_is_said():
     assert "silent for 5 s" in line(Arbitration.POLICY, age=5.0)
 
 
+def test_nobody_is_told_to_drive_before_the_mux_hears_them():
+    deaf = describe(Arbitration(state=Arbitration.POLICY), None, "keyboard", 0.5, 0.0, heard=False)
+    assert "does not hear keyboard" in deaf
+    assert "policy drives" not in deaf
+
+
 def test_the_run_is_shown():
     status = RunStatus(phase=RunStatus.TRAIN, episode=7, in_episode=True)
     assert line(Arbitration.POLICY, status=status).endswith("train episode 7")
