@@ -66,6 +66,14 @@ class ClassifierSpec:
         """In the order of the probabilities."""
         return tuple(Label) if self.three else (Label.NEITHER, Label.SUCCESS)
 
+    def verdict(self, probabilities: NDArray[np.float32]) -> Label:
+        """What probabilities (classes,) say, where they are sure enough."""
+        if probabilities[-1] >= self.success:
+            return Label.SUCCESS
+        if self.three and probabilities[0] >= self.failure:
+            return Label.FAILURE
+        return Label.NEITHER
+
     @classmethod
     def read(cls, settings: dict[str, Any]) -> ClassifierSpec:
         """The spec of which ``dataclasses.asdict`` went through JSON."""
@@ -137,14 +145,6 @@ class Classifier(nn.Module):
                 f"{self.spec.state_dim}, all finite: train it on runs of this robot"
             )
         return self.probabilities(self.encoder.prepare(observation)[None], state[None])[0]
-
-    def verdict(self, probabilities: NDArray[np.float32]) -> Label:
-        """What probabilities (classes,) say, where they are sure enough."""
-        if probabilities[-1] >= self.spec.success:
-            return Label.SUCCESS
-        if self.spec.three and probabilities[0] >= self.spec.failure:
-            return Label.FAILURE
-        return Label.NEITHER
 
 
 def softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hilserl_core.labels import Label
-from hilserl_reward.classifier import Classifier
+from hilserl_reward.classifier import Classifier, ClassifierSpec, softmax
 from hilserl_reward.frames import LabelledFrames
 from hilserl_reward.training import targets_of
 
@@ -114,8 +114,12 @@ class Judged:
 
 def judge(classifier: Classifier, frames: LabelledFrames) -> Judged:
     """Has a classifier judge frames."""
-    spec = classifier.spec
-    probability = classifier.probabilities(frames.images, frames.state)
+    return judged_by(classifier.spec, frames, classifier.logits(frames.images, frames.state))
+
+
+def judged_by(spec: ClassifierSpec, frames: LabelledFrames, logits: NDArray[np.float32]) -> Judged:
+    """What a classifier's thresholds make of logits (n, classes) of n frames."""
+    probability = softmax(logits / spec.temperature)
     number = {label: at for at, label in enumerate(spec.classes)}
-    said = np.array([number[classifier.verdict(each)] for each in probability], np.int64)
+    said = np.array([number[spec.verdict(each)] for each in probability], np.int64)
     return Judged(frames, spec.classes, probability, targets_of(frames, spec), said)

@@ -88,7 +88,7 @@ def _precision_recall(judged: Judged) -> Picture:
         axes.plot(judged.recall, at, "o", color=_SECOND, label="threshold")
         axes.legend(loc="lower left", frameon=False)
     axes.set(xlabel="recall of success", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.05))
-    caption = "Precision and recall of success at every threshold, on episodes kept apart."
+    caption = "Precision and recall of success at every threshold, on unseen episodes."
     return Picture("precision_recall", caption, _png(figure))
 
 
@@ -163,7 +163,10 @@ def _page(name: str, figures: Mapping[str, Any], judged: Judged, pictures: list[
             (f"{100 * judged.accuracy:.2f} %", "of frames judged right"),
             (f"{100 * judged.false_positives:.2f} %", "of other frames judged a success"),
             (f"{100 * judged.recall:.1f} %", "of successes found"),
-            (f"{len(judged.target)}", f"frames of {figures['episodes']} episodes kept apart"),
+            (
+                f"{len(judged.target)}",
+                f"frames of {figures['episodes']} episodes unseen by their judge",
+            ),
         )
     )
     shown = "".join(

@@ -65,7 +65,7 @@ class RewardNode(Node):
         super().__init__("reward_node")
         p = self._parameters = declare(self, RewardParameters)
         self._classifier = self._load() if p.judge == "classifier" else None
-        verdict = None if self._classifier is None else self._classifier.verdict
+        verdict = None if self._classifier is None else self._classifier.spec.verdict
         self._judge = Judge(verdict, p.frames, round(p.gap * 1e9))
         self._seconds: deque[float] = deque(maxlen=100)
         self._judged = self._refused = 0

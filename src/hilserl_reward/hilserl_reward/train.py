@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import dataclasses
 import sys
 import time
@@ -16,7 +17,7 @@ from hilserl_core.errors import UserError
 from hilserl_core.options import add_options, given
 from hilserl_core.parameters import build
 from hilserl_reward.classifier import Classifier, load_classifier, save_classifier
-from hilserl_reward.evaluation import Judged, judge
+from hilserl_reward.evaluation import Judged, judged_by
 from hilserl_reward.frames import LabelledFrames, counts, join, read_frames
 from hilserl_reward.report import write_report
 from hilserl_reward.training import (
@@ -24,9 +25,9 @@ from hilserl_reward.training import (
     TrainingSettings,
     check_classes,
     new_classifier,
-    split,
-    with_thresholds,
+    targets_of,
 )
+from hilserl_reward.validation import divide, with_thresholds
 
 _EXAMPLE = """\
 examples:
@@ -98,7 +99,7 @@ def verdict(judged: Judged) -> str:
     return (
         f"accuracy {100 * judged.accuracy:.2f} %, false positives "
         f"{100 * judged.false_positives:.2f} %, recall {100 * judged.recall:.1f} % on "
-        f"{len(judged.target)} frames of {episodes} episodes kept apart"
+        f"{len(judged.target)} frames of {episodes} episodes that their judge had not seen"
     )
 
 
@@ -106,6 +107,10 @@ def fit(
     frames: LabelledFrames, settings: TrainingSettings, known: Classifier | None = None
 ) -> tuple[Classifier, Judged]:
     """Trains a classifier, from nothing or from one that is known, and validates it.
+
+    Returns:
+        The classifier, which has learned from all frames, and what others, trained alike on
+        other episodes, make of each frame: by that its thresholds are chosen.
 
     Raises:
         UserError: the frames lack a class, or do not fit the classifier that is known.
@@ -118,13 +123,20 @@ def fit(
             f"the classifier ({_size(classifier)}, {spec.state_dim}): train from nothing"
         )
     check_classes(frames, spec)
-    apart = split(frames, settings.validation, settings.seed)
-    learned, kept = frames.part(~apart), frames.part(apart)
-    check_classes(learned, spec)
-    bar = _Bar(settings.updates)
-    Training(classifier, learned, settings).run(bar.show)
-    classifier.spec = with_thresholds(classifier, kept, settings.false_positives)
-    return classifier, judge(classifier, kept)
+    fold = divide(frames, settings.folds, settings.seed)
+    parts = np.unique(fold)
+    bar = _Bar(settings.updates * (len(parts) + 1))
+    logits = np.zeros((len(frames), len(spec.classes)), np.float32)
+    for part in parts:
+        learned, kept = frames.part(fold != part), frames.part(fold == part)
+        check_classes(learned, spec)
+        other = copy.deepcopy(known) if known is not None else new_classifier(learned, settings)
+        Training(other, learned, settings).run(bar.show)
+        logits[fold == part] = other.logits(kept.images, kept.state)
+    Training(classifier, frames, settings).run(bar.show)
+    target = targets_of(frames, spec)
+    classifier.spec = with_thresholds(spec, logits, target, settings.false_positives)
+    return classifier, judged_by(classifier.spec, frames, logits)
 
 
 def _size(classifier: Classifier) -> tuple[int, int, int]:
@@ -133,15 +145,16 @@ def _size(classifier: Classifier) -> tuple[int, int, int]:
 
 
 class _Bar:
-    """Says how far the training is, where somebody looks."""
+    """Says how far all trainings together are, where somebody looks."""
 
     _PERIOD = 0.5  # s
 
     def __init__(self, updates: int) -> None:
-        self._updates, self._shown = updates, 0.0
+        self._updates, self._done, self._shown = updates, 0, 0.0
 
-    def show(self, done: int, loss: float) -> None:
-        now = time.monotonic()
+    def show(self, loss: float) -> None:
+        self._done += 1
+        done, now = self._done, time.monotonic()
         last = done == self._updates
         if sys.stderr.isatty() and (last or now - self._shown > self._PERIOD):
             self._shown = now

@@ -1,18 +1,17 @@
-"""Trains a classifier on labelled frames, and finds out how far it may be believed.
+"""Trains a classifier on labelled frames.
 
 Frames are few, so they are shown moved, lit otherwise and partly covered. Classes are drawn
 equally often, whatever there is of each. The servos' state alone says much of a success, and a
 classifier that listened to it alone would be pleased by a gripper closed on anything: so some
-frames that are no success are shown with the state of one, and stay what they are.
+frames from the first half of an episode are shown with the state of a success, and stay what they
+are. Later ones are not: a cube that is all but high enough looks, from the hand, as one that is,
+and only the state tells.
 
-Episodes, never frames, are kept apart to validate on: neighbouring frames are almost one frame.
-On those the probabilities are calibrated (one temperature, Guo et al. 2017, arXiv 1706.04599),
-and the threshold is put where no more than the stated share of other frames passes.
+How far it may be believed is found by the module ``validation``.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -27,14 +26,12 @@ from hilserl_core.errors import UserError
 from hilserl_core.parameters import parameter
 from hilserl_policy.augmentation import disturb, random_shift
 from hilserl_policy.encoders import HEADS, EncoderSpec
-from hilserl_reward.classifier import Classifier, ClassifierSpec, make_classifier, softmax
+from hilserl_reward.classifier import Classifier, ClassifierSpec, make_classifier
 from hilserl_reward.frames import LabelledFrames, counts
 
 _HARD = 4  # times that a frame is drawn which a person has overruled
 _STATE_NOISE = 0.05  # deviations
 _SEEN_NOISE = 0.01
-_LEAST_THRESHOLD = 0.5
-_TEMPERATURES = np.exp(np.linspace(np.log(0.5), np.log(8.0), 57))
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ class TrainingSettings:
     state: bool = parameter(True, "the classifier knows the servos' state as well as the images")
     mismatch: float = parameter(
         0.25,
-        "share of the frames without success that are shown with the state of one",
+        "share of the early frames without success that are shown with the state of one",
         low=0.0,
         high=1.0,
     )
@@ -67,11 +64,15 @@ class TrainingSettings:
     views: int = parameter(
         4, "versions of each frame that a frozen backbone sees, made once", low=1, high=64
     )
-    validation: float = parameter(
-        0.2, "share of the episodes that is kept to validate on", low=0.05, high=0.5
+    folds: int = parameter(
+        3,
+        "parts that the episodes are divided into to validate: each is judged by a classifier "
+        "that has learned from the others alone",
+        low=3,
+        high=20,
     )
     false_positives: float = parameter(
-        0.002, "share of other validation frames that may pass for a success", low=0.0, high=0.5
+        0.001, "share of unseen frames without it that may pass for a success", low=0.0, high=0.5
     )
     seed: int = parameter(0, "of everything random", low=0)
 
@@ -164,26 +165,12 @@ def check_classes(frames: LabelledFrames, spec: ClassifierSpec) -> None:
             )
 
 
-def split(frames: LabelledFrames, share: float, seed: int) -> NDArray[np.bool_]:
-    """Which frames to validate on, (n,): whole episodes, of those with each label a share.
-
-    Raises:
-        UserError: a label is in one episode only.
-    """
-    rng = np.random.default_rng(seed)
-    chosen: set[int] = set()
-    for label in counts(frames.label):
-        episodes = np.unique(frames.episode[frames.label == label])
-        if len(episodes) < 2:
-            raise UserError(
-                f"all frames with label {label.name} are of one episode: a second one is needed "
-                "to validate on"
-            )
-        have = len(chosen.intersection(episodes.tolist()))
-        wanted = max(1, round(share * len(episodes))) - have
-        left = [int(e) for e in rng.permutation(episodes) if int(e) not in chosen]
-        chosen.update(left[: max(0, min(wanted, len(left) - 1))])
-    return np.isin(frames.episode, list(chosen))
+def first_halves(frames: LabelledFrames) -> NDArray[np.bool_]:
+    """Which frames are of the first half of what is labelled of their episode, (n,)."""
+    index = np.array([place.index for place in frames.places])
+    last = np.zeros(int(frames.episode.max()) + 1)
+    np.maximum.at(last, frames.episode, index)
+    return index < last[frames.episode] / 2
 
 
 class Training:
@@ -199,6 +186,7 @@ class Training:
         self._classifier, self._settings = classifier, settings
         self._target = targets_of(frames, classifier.spec)
         self._state = classifier.normalise(torch.from_numpy(frames.state))
+        self._early = first_halves(frames)
         self._rng = np.random.default_rng(settings.seed)
         self._generator = torch.Generator().manual_seed(settings.seed)
         weight = np.where(frames.overruled, float(_HARD), 1.0)
@@ -222,11 +210,11 @@ class Training:
             self._optimiser, settings.learning_rate, total_steps=settings.updates + 1
         )
 
-    def run(self, tell: Callable[[int, float], None] = lambda done, loss: None) -> None:
-        """Makes all updates; ``tell`` hears how many are done, and the newest loss."""
+    def run(self, tell: Callable[[float], None] = lambda loss: None) -> None:
+        """Makes all updates; ``tell`` hears the loss of each."""
         self._classifier.train()
-        for update in range(self._settings.updates):
-            tell(update + 1, self._update())
+        for _ in range(self._settings.updates):
+            tell(self._update())
         self._classifier.eval()
 
     def _update(self) -> float:
@@ -234,7 +222,7 @@ class Training:
         target = torch.from_numpy(self._target[batch])
         seen = self._source.see(batch)
         seen = seen + _SEEN_NOISE * torch.randn(seen.shape, generator=self._generator)
-        state = self._mismatched(self._state[torch.from_numpy(batch)], target)
+        state = self._mismatched(batch)
         state = state + _STATE_NOISE * torch.randn(state.shape, generator=self._generator)
         loss = F.cross_entropy(self._classifier.decide(seen, state), target)
         self._optimiser.zero_grad(set_to_none=True)
@@ -249,72 +237,14 @@ class Training:
         parts = [self._rng.choice(at, size, p=weight) for at, weight in self._members]
         return np.concatenate(parts)
 
-    def _mismatched(self, state: Tensor, target: Tensor) -> Tensor:
-        """States (n, state_dim), some of frames without success replaced by those of one."""
+    def _mismatched(self, batch: NDArray[np.int64]) -> Tensor:
+        """States (n, state_dim), some of early frames without success replaced by those of one."""
         success = len(self._members) - 1
-        given = (target != success) & (
-            torch.rand(len(target), generator=self._generator) < self._settings.mismatch
-        )
+        free = self._early[batch] & (self._target[batch] != success)
+        given = free & (self._rng.random(len(batch)) < self._settings.mismatch)
         at, weight = self._members[success]
-        other = torch.from_numpy(self._rng.choice(at, len(target), p=weight))
-        return torch.where(given[:, None], self._state[other], state)
-
-
-def calibrate(logits: NDArray[np.float32], target: NDArray[np.int64]) -> float:
-    """The temperature with which logits (n, classes) predict targets (n,) best."""
-    rows = np.arange(len(target))
-
-    def surprise(temperature: float) -> float:
-        share = softmax(logits / temperature)[rows, target]
-        return float(-np.log(np.maximum(share, 1e-12)).mean())
-
-    return float(min(_TEMPERATURES, key=surprise))
-
-
-def threshold(
-    probability: NDArray[np.float32], positive: NDArray[np.bool_], false_positives: float
-) -> float:
-    """The least probability to be believed, so that few enough other frames pass.
-
-    Args:
-        probability: (n,) of the class.
-        positive: (n,), whether a frame is of it.
-        false_positives: share of the others that may pass.
-
-    Returns:
-        Half way, in log odds, between the last of the others that may not pass and the
-        frames of the class above it; at least 0.5.
-    """
-    others = np.sort(probability[~positive])[::-1]
-    allowed = int(false_positives * len(others))
-    highest = float(others[allowed]) if allowed < len(others) else 0.0
-    above = probability[positive & (probability > highest)]
-    # The nearest of the class are doubtful themselves: from the tenth on they are not.
-    next_ = float(np.quantile(above, 0.1)) if len(above) else 1.0
-    middle = _from_odds((_odds(highest) + _odds(next_)) / 2)
-    return float(max(middle, np.nextafter(np.float32(highest), np.float32(1)), _LEAST_THRESHOLD))
-
-
-def _odds(probability: float) -> float:
-    clipped = min(max(probability, 1e-6), 1 - 1e-6)
-    return float(np.log(clipped / (1 - clipped)))
-
-
-def _from_odds(odds: float) -> float:
-    return float(1 / (1 + np.exp(-odds)))
-
-
-def with_thresholds(
-    classifier: Classifier, frames: LabelledFrames, false_positives: float
-) -> ClassifierSpec:
-    """The classifier's spec, with temperature and thresholds from frames that it has not seen."""
-    spec = classifier.spec
-    logits, target = classifier.logits(frames.images, frames.state), targets_of(frames, spec)
-    temperature = calibrate(logits, target)
-    share = softmax(logits / temperature)
-    success = threshold(share[:, -1], target == len(spec.classes) - 1, false_positives)
-    failure = threshold(share[:, 0], target == 0, false_positives) if spec.three else 0.5
-    return dataclasses.replace(spec, temperature=temperature, success=success, failure=failure)
+        batch = np.where(given, self._rng.choice(at, len(batch), p=weight), batch)
+        return self._state[torch.from_numpy(batch)]
 
 
 def new_classifier(frames: LabelledFrames, settings: TrainingSettings) -> Classifier:

@@ -7,19 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from shown_runs import LAST, make_episode, shown_run, write
 
 from hilserl_core.errors import UserError
 from hilserl_core.labels import By, FrameLabel, Label, append_labels
 from hilserl_core.step import Event, Outcome
-from hilserl_reward.classifier import load_classifier, save_classifier, softmax
+from hilserl_reward.classifier import load_classifier, save_classifier
 from hilserl_reward.evaluation import judge
-from hilserl_reward.frames import LabelledFrames, Place, join, read_frames
+from hilserl_reward.frames import LabelledFrames, join, read_frames
 from hilserl_reward.labelling import LabelSettings, label_run
 from hilserl_reward.train import fit, main
-from hilserl_reward.training import TrainingSettings, calibrate, split, threshold
+from hilserl_reward.training import TrainingSettings, first_halves
 
 QUICK = TrainingSettings(updates=150, batch_size=32, reduce=1, shift=1, learning_rate=3e-3)
 
@@ -70,67 +68,13 @@ def test_a_state_of_success_alone_is_no_success(shown: Path, unseen: LabelledFra
     assert said.mean() < 0.05
 
 
-def frames_of(label: list[int], episode: list[int]) -> LabelledFrames:
-    n = len(label)
-    return LabelledFrames(
-        np.zeros((n, 1, 3, 4, 4), np.uint8),
-        np.zeros((n, 1), np.float32),
-        np.array(label),
-        np.array(episode),
-        np.zeros(n, bool),
-        tuple(Place(Path("run"), f"episodes/{e:06d}", i) for i, e in enumerate(episode)),
-        (1, 4, 4),
-    )
-
-
-@given(
-    episodes=st.lists(
-        st.lists(st.sampled_from([-1, 0, 1]), min_size=1, max_size=5), min_size=2, max_size=20
-    ),
-    share=st.floats(0.05, 0.5),
-    seed=st.integers(0, 9),
-)
-def test_an_episode_is_learned_from_or_validated_on_and_never_both(
-    episodes: list[list[int]], share: float, seed: int
-) -> None:
-    labels = [label for own in episodes for label in own]
-    number = [i for i, own in enumerate(episodes) for _ in own]
-    frames = frames_of(labels, number)
-    alone = [x for x in set(labels) if sum(x in own for own in episodes) < 2]
-    if alone:
-        with pytest.raises(UserError, match="one episode"):
-            split(frames, share, seed)
-        return
-    apart = split(frames, share, seed)
-    for i in range(len(episodes)):
-        assert len(set(apart[frames.episode == i])) == 1
-    for label in set(labels):
-        assert apart[frames.label == label].any()
-
-
-@given(
-    others=st.lists(st.floats(0, 1, width=32), min_size=1, max_size=300),
-    successes=st.lists(st.floats(0, 1, width=32), max_size=50),
-    share=st.floats(0, 0.2),
-)
-def test_no_more_of_the_others_pass_than_is_allowed(
-    others: list[float], successes: list[float], share: float
-) -> None:
-    probability = np.array(others + successes, np.float32)
-    positive = np.arange(len(probability)) >= len(others)
-    least = threshold(probability, positive, share)
-    assert least >= 0.5
-    # A certainty of 1 is the one thing that nothing lies above.
-    passed = (probability >= least) & (probability < 1)
-    assert passed[~positive].mean() <= share
-
-
-@pytest.mark.parametrize("factor", [0.7, 1.0, 4.0])
-def test_calibration_finds_by_how_much_logits_are_too_sure(factor: float) -> None:
-    rng = np.random.default_rng(0)
-    logits = rng.normal(0, 2, (20000, 2)).astype(np.float32)
-    target = (rng.random(20000) < softmax(logits)[:, 1]).astype(np.int64)
-    assert calibrate(logits * np.float32(factor), target) == pytest.approx(factor, rel=0.1)
+def test_the_first_half_of_an_episode_is_of_what_is_labelled_of_it(shown: Path) -> None:
+    frames = read_frames(shown, 1)
+    early = first_halves(frames)
+    for episode in np.unique(frames.episode):
+        own = frames.episode == episode
+        index = np.array([place.index for place in frames.places])[own]
+        assert set(index[early[own]]) == {i for i in index if i < index.max() / 2}
 
 
 def test_what_the_operator_overruled_is_learned_from_a_known_classifier(
