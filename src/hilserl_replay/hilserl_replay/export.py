@@ -155,13 +155,17 @@ def export(
         raise UserError(f"{output}: cannot be written: {error.strerror or error}") from None
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+    _say_which_are_slow(slow, fps, say)
+    by_source = ", ".join(f"{count} {source.name.lower()}" for source, count in counts.items())
+    return f"{output}: {writer.episodes} episodes, {writer.frames} frames ({by_source}), {fps} Hz"
+
+
+def _say_which_are_slow(slow: list[str], fps: int, say: Callable[[str], None]) -> None:
     if slow:
         say(
             f"not at {fps} Hz: {', '.join(slow[:5])}{' and more' if len(slow) > 5 else ''}: "
             "timestamps are row / fps there as well, the column 'stamp' has the true ones"
         )
-    by_source = ", ".join(f"{count} {source.name.lower()}" for source, count in counts.items())
-    return f"{output}: {writer.episodes} episodes, {writer.frames} frames ({by_source}), {fps} Hz"
 
 
 def _period(episode: Episode) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib import resources
@@ -95,75 +96,76 @@ class Sheet:
         return self._read[1]
 
 
-def _handler(sheet: Sheet) -> type[BaseHTTPRequestHandler]:
+class _Handler(BaseHTTPRequestHandler):
     """Serves one sheet."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def parse_request(self) -> bool:
-            if not super().parse_request():
-                return False
-            # A page of another site whose name has been made to mean this machine.
-            if self.headers.get("Host", "").rpartition(":")[0] not in (_HOST, "localhost"):
-                self.send_error(HTTPStatus.FORBIDDEN)
-                return False
-            return True
+    def __init__(self, sheet: Sheet, *of_the_server: Any) -> None:
+        self._sheet = sheet
+        super().__init__(*of_the_server)  # Answers the request.
 
-        def do_GET(self) -> None:
-            parts = urlsplit(self.path).path.strip("/").split("/")
-            if parts == [""]:
-                page = resources.files("hilserl_reward").joinpath("contact_sheet.html")
-                self._answer(page.read_bytes(), "text/html; charset=utf-8")
-            elif parts == ["episodes"]:
-                self._try(lambda: self._json(sheet.overview()))
-            elif parts[0] == "episode" and len(parts) == 3:
-                self._try(lambda: self._json(sheet.episode("/".join(parts[1:]))))
-            elif parts[0] == "picture" and len(parts) == 4 and parts[3].isdigit():
-                name, index = "/".join(parts[1:3]), int(parts[3])
-                self._try(lambda: self._answer(sheet.picture(name, index), "image/jpeg"))
-            else:
-                self.send_error(HTTPStatus.NOT_FOUND)
+    def parse_request(self) -> bool:
+        if not super().parse_request():
+            return False
+        # A page of another site whose name has been made to mean this machine.
+        if self.headers.get("Host", "").rpartition(":")[0] not in (_HOST, "localhost"):
+            self.send_error(HTTPStatus.FORBIDDEN)
+            return False
+        return True
 
-        def do_POST(self) -> None:
-            # A page of somebody else's, open in the same browser, cannot send this type unasked.
-            if self.headers.get("Content-Type") != "application/json":
-                self.send_error(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
-                return
-            length = int(self.headers.get("Content-Length") or 0)
-            if not 0 < length < _MOST:
-                self.send_error(HTTPStatus.BAD_REQUEST)
-                return
-            self._try(lambda: self._set(self.rfile.read(length)))
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path).path.strip("/").split("/")
+        if parts == [""]:
+            page = resources.files("hilserl_reward").joinpath("contact_sheet.html")
+            self._answer(page.read_bytes(), "text/html; charset=utf-8")
+        elif parts == ["episodes"]:
+            self._try(lambda: self._json(self._sheet.overview()))
+        elif parts[0] == "episode" and len(parts) == 3:
+            self._try(lambda: self._json(self._sheet.episode("/".join(parts[1:]))))
+        elif parts[0] == "picture" and len(parts) == 4 and parts[3].isdigit():
+            name, index = "/".join(parts[1:3]), int(parts[3])
+            self._try(lambda: self._answer(self._sheet.picture(name, index), "image/jpeg"))
+        else:
+            self.send_error(HTTPStatus.NOT_FOUND)
 
-        def _set(self, body: bytes) -> None:
-            try:
-                asked = json.loads(body)
-                name, label = str(asked["episode"]), asked["label"]
-                indices = [int(index) for index in asked["frames"]]
-            except (ValueError, KeyError, TypeError):
-                raise UserError("a label needs episode, frames and label") from None
-            sheet.set(name, indices, label)
-            self._json(sheet.episode(name))
+    def do_POST(self) -> None:
+        # A page of somebody else's, open in the same browser, cannot send this type unasked.
+        if self.headers.get("Content-Type") != "application/json":
+            self.send_error(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+            return
+        length = int(self.headers.get("Content-Length") or 0)
+        if not 0 < length < _MOST:
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            return
+        self._try(lambda: self._set(self.rfile.read(length)))
 
-        def _try(self, answer: Callable[[], None]) -> None:
-            try:
-                answer()
-            except UserError as error:
-                self.send_error(HTTPStatus.BAD_REQUEST, explain=str(error))
+    def _set(self, body: bytes) -> None:
+        try:
+            asked = json.loads(body)
+            name, label = str(asked["episode"]), asked["label"]
+            indices = [int(index) for index in asked["frames"]]
+        except (ValueError, KeyError, TypeError):
+            raise UserError("a label needs episode, frames and label") from None
+        self._sheet.set(name, indices, label)
+        self._json(self._sheet.episode(name))
 
-        def _json(self, content: dict[str, Any]) -> None:
-            self._answer(json.dumps(content).encode(), "application/json")
+    def _try(self, answer: Callable[[], None]) -> None:
+        try:
+            answer()
+        except UserError as error:
+            self.send_error(HTTPStatus.BAD_REQUEST, explain=str(error))
 
-        def _answer(self, body: bytes, kind: str) -> None:
-            self.send_response(HTTPStatus.OK)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def _json(self, content: dict[str, Any]) -> None:
+        self._answer(json.dumps(content).encode(), "application/json")
 
-        def log_message(self, *_: Any) -> None:
-            """Says nothing of requests."""
+    def _answer(self, body: bytes, kind: str) -> None:
+        self.send_response(HTTPStatus.OK)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
-    return Handler
+    def log_message(self, *_: Any) -> None:
+        """Says nothing of requests."""
 
 
 def make_server(run_dir: Path, port: int = 0) -> HTTPServer:
@@ -173,7 +175,7 @@ def make_server(run_dir: Path, port: int = 0) -> HTTPServer:
         UserError: the run has no episodes, or the port is taken.
     """
     try:
-        return HTTPServer((_HOST, port), _handler(Sheet(run_dir)))
+        return HTTPServer((_HOST, port), partial(_Handler, Sheet(run_dir)))
     except (OSError, OverflowError) as error:
         raise UserError(f"--port {port}: {error}: choose another, or 0 for any") from None
 
