@@ -18,6 +18,12 @@ SENSOR = QoSProfile(
 )
 """Measurements: the newest counts, a lost one is followed by another."""
 
+SIMULATED = QoSProfile(
+    reliability=ReliabilityPolicy.RELIABLE, history=HistoryPolicy.KEEP_LAST, depth=100
+)
+"""Measurements of a simulator. In lockstep it runs ahead of real time and waits for an answer to
+each: one lost on the way would end the episode. Where it does not, they are taken as ``SENSOR``."""
+
 EVERYTHING = QoSProfile(
     reliability=ReliabilityPolicy.BEST_EFFORT, history=HistoryPolicy.KEEP_LAST, depth=500
 )
@@ -66,3 +72,12 @@ WEIGHTS = QoSProfile(
 """Weights: a subscriber that starts late gets the last, and hears within the lease that the
 learner's process is gone. The middleware vouches for it from a thread of its own, so that a
 learner that computes for long counts as alive."""
+
+
+def measurements(lockstep: bool) -> QoSProfile:
+    """How to take measurements.
+
+    Args:
+        lockstep: the robot is a simulator that waits for an answer to each.
+    """
+    return SIMULATED if lockstep else SENSOR

@@ -96,7 +96,7 @@ class PolicyNode(Node):
         self._actions = publish(Action, "policy_action", qos.RELIABLE)
         self._steps = publish(StepMsg, "steps", qos.STEPS)
         self._status = publish(RunStatus, "run/status", qos.LATCHED)
-        self._sensors = Sensors(self, reader, self._on_frame)
+        self._sensors = Sensors(self, reader, self._on_frame, self.parameters.lockstep)
         self._frames = self._sensors.frames
         subscribe(Reward, "reward", self._on_reward, qos.RELIABLE)
         subscribe(Action, "action", self._on_action, qos.RELIABLE)

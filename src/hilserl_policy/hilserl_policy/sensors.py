@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rclpy.node import Node
 
 from hilserl_core.errors import UserError
-from hilserl_core.qos import SENSOR
+from hilserl_core.qos import measurements
 from hilserl_core.stamps import stamp_to_ns
 from hilserl_core.step import Observation
 from hilserl_description.robot import ObservationReader
@@ -24,13 +24,18 @@ class Sensors:
         node: that subscribes.
         reader: says what is needed, and makes observations of it.
         on_frame: called with a stamp (ns) once every stream's newest measurement has it.
+        lockstep: the robot waits for an answer to every frame.
 
     Attributes:
         topics: of every stream, by its name.
     """
 
     def __init__(
-        self, node: Node, reader: ObservationReader, on_frame: Callable[[int], None]
+        self,
+        node: Node,
+        reader: ObservationReader,
+        on_frame: Callable[[int], None],
+        lockstep: bool = False,
     ) -> None:
         self._node = node
         self._on_frame = on_frame
@@ -38,7 +43,7 @@ class Sensors:
         self.topics = list(self._reader.types)
         self.frames = Frames(self.topics)
         for topic, kind in self._reader.types.items():
-            node.create_subscription(kind, topic, self._taker(topic), SENSOR)
+            node.create_subscription(kind, topic, self._taker(topic), measurements(lockstep))
 
     def _taker(self, topic: str) -> Callable[[Any], None]:
         """What takes the messages of one stream; one that does not fit is no measurement."""

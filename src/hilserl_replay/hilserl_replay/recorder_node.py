@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -113,10 +114,11 @@ class RecorderNode(Node):
             self._record(f"camera/{camera}/policy", Image, EVERYTHING, self.recorder.image)
         self._raw: BagWriter | None = None
         if self.parameters.raw:
+            self._measured: dict[str, Callable[[QoSProfile], object]] = {}
             self._raw = self._record_raw(self.recorder.run_dir / RAW_FOLDER)
             self._met = 0  # looks in a row at which everybody was there
             steady = Clock(clock_type=ClockType.STEADY_TIME)
-            self._meeting = self.create_timer(LOOK_PERIOD, self._meet, clock=steady)
+            self.create_timer(LOOK_PERIOD, self._meet, clock=steady)
         else:
             self._take_steps()
         Diagnostics(self, "bags", self._health)
@@ -138,11 +140,21 @@ class RecorderNode(Node):
         self.create_subscription(Step, "steps", self._on_step, STEPS, raw=True)
 
     def _meet(self) -> None:
-        """Takes steps once all have been there for a while whose raw topics no bag may lack."""
+        """Takes steps once all have been there for a while whose raw topics no bag may lack.
+
+        Measurements are taken as they are offered, once somebody does: who offers them reliably
+        sends again what was lost on the way, and who does not would not be heard so.
+        """
+        for topic in list(self._measured):
+            offers = self.get_publishers_info_by_topic(topic)
+            if offers:
+                reliable = all(offer.qos_profile.reliability == _RELIABLE for offer in offers)
+                self._measured.pop(topic)(EVERY_WORD if reliable else EVERYTHING)
+        if self._met >= LOOKS:
+            return
         there = all(self.count_publishers(topic) for topic in NEEDED)
         self._met = self._met + 1 if there else 0
-        if self._met >= LOOKS:
-            self._meeting.cancel()
+        if self._met == LOOKS:
             self._take_steps()
 
     def _record_raw(self, folder: Path) -> BagWriter:
@@ -161,8 +173,17 @@ class RecorderNode(Node):
                 except OSError as error:
                     raise UserError(f"{folder}: cannot be written: {error.strerror}") from None
 
-            self.create_subscription(kind, topic, write, qos, raw=True)
+            subscribe = partial(self._take_raw, kind, topic, write)
+            if qos is EVERYTHING:
+                self._measured[topic] = subscribe
+            else:
+                subscribe(qos)
         return bag
+
+    def _take_raw(
+        self, kind: type[Any], topic: str, write: Callable[[bytes], None], qos: QoSProfile
+    ) -> None:
+        self.create_subscription(kind, topic, write, qos, raw=True)
 
     def _on_step(self, cdr: bytes) -> None:
         start = time.monotonic()

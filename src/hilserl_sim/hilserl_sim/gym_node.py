@@ -125,12 +125,12 @@ class GymNode(Node):
     def _make_publishers(self) -> None:
         publish = self.create_publisher
         self._clock_topic = publish(ClockMsg, "/clock", qos.SENSOR)
-        self._states = publish(ObservationMsg, ENVIRONMENT_STATE, qos.SENSOR)
+        self._states = publish(ObservationMsg, ENVIRONMENT_STATE, qos.SIMULATED)
         self._rewards = publish(Reward, "reward", qos.RELIABLE)
         self._actions = publish(Action, f"teleop/{DEVICE}/action", qos.RELIABLE)
         self._events = publish(OperatorEvent, f"teleop/{DEVICE}/event", qos.RELIABLE)
         self._images = [
-            publish(Image, camera_stream(image.name), qos.SENSOR)
+            publish(Image, camera_stream(image.name), qos.SIMULATED)
             for image in self._world.observation_spec.images
         ]
 

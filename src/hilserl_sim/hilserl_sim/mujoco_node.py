@@ -91,8 +91,8 @@ class MujocoNode(Node):
         self._clock_message = ClockMsg()
 
     def _make_publishers(self) -> None:
-        self._joint_states = self.create_publisher(JointState, "joint_states", qos.SENSOR)
-        self._servo_states = self.create_publisher(ServoState, "servo_states", qos.SENSOR)
+        self._joint_states = self.create_publisher(JointState, "joint_states", qos.SIMULATED)
+        self._servo_states = self.create_publisher(ServoState, "servo_states", qos.SIMULATED)
         p = self._parameters
         self._scene = SceneTopics(self, self._world, p.cameras, p.reward_topic)
         if self._parameters.lockstep:

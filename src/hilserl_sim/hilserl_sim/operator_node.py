@@ -166,10 +166,11 @@ class OperatorNode(Node):
         self.create_subscription(Action, "action", self._on_action, qos.RELIABLE)
         if not self._parameters.lockstep:
             self.create_subscription(Arbitration, "arbitration", self._on_arbitration, qos.LATCHED)
-        self.create_subscription(PoseStamped, "sim/object_pose", self._on_object, qos.SENSOR)
+        measured = qos.measurements(self._parameters.lockstep)
+        self.create_subscription(PoseStamped, "sim/object_pose", self._on_object, measured)
         if self._has_peg:
-            self.create_subscription(PoseStamped, "sim/peg_pose", self._on_peg, qos.SENSOR)
-        self.create_subscription(JointState, "joint_states", self._on_joints, qos.SENSOR)
+            self.create_subscription(PoseStamped, "sim/peg_pose", self._on_peg, measured)
+        self.create_subscription(JointState, "joint_states", self._on_joints, measured)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(0.1, self._on_timer, clock=steady)
         Diagnostics(self, "scripted person", self._health)

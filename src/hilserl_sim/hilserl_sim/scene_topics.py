@@ -52,12 +52,12 @@ class SceneTopics:
         self._pose, self._peg_pose = PoseStamped(), PoseStamped()
         self._pose.header.frame_id = self._peg_pose.header.frame_id = "base_link"
         self._reward = Reward(judge="sim")
-        self._object_pose = node.create_publisher(PoseStamped, "sim/object_pose", qos.SENSOR)
+        self._object_pose = node.create_publisher(PoseStamped, "sim/object_pose", qos.SIMULATED)
         if world.peg is not None:
-            self._peg_poses = node.create_publisher(PoseStamped, "sim/peg_pose", qos.SENSOR)
+            self._peg_poses = node.create_publisher(PoseStamped, "sim/peg_pose", qos.SIMULATED)
         self._rewards = node.create_publisher(Reward, reward_topic, qos.RELIABLE)
         self._images = {
-            camera: node.create_publisher(Image, f"camera/{camera}/policy", qos.SENSOR)
+            camera: node.create_publisher(Image, f"camera/{camera}/policy", qos.SIMULATED)
             for camera in cameras
         }
 
