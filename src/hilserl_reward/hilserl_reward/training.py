@@ -72,7 +72,7 @@ class TrainingSettings:
         high=20,
     )
     false_positives: float = parameter(
-        0.001, "share of unseen frames without it that may pass for a success", low=0.0, high=0.5
+        0.002, "share of unseen frames without it that may pass for a success", low=0.0, high=0.5
     )
     seed: int = parameter(0, "of everything random", low=0)
 
