@@ -173,17 +173,12 @@ class RecorderNode(Node):
                 except OSError as error:
                     raise UserError(f"{folder}: cannot be written: {error.strerror}") from None
 
-            subscribe = partial(self._take_raw, kind, topic, write)
+            subscribe = partial(self.create_subscription, kind, topic, write, raw=True)
             if qos is EVERYTHING:
                 self._measured[topic] = subscribe
             else:
                 subscribe(qos)
         return bag
-
-    def _take_raw(
-        self, kind: type[Any], topic: str, write: Callable[[bytes], None], qos: QoSProfile
-    ) -> None:
-        self.create_subscription(kind, topic, write, qos, raw=True)
 
     def _on_step(self, cdr: bytes) -> None:
         start = time.monotonic()
