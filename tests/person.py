@@ -2,9 +2,11 @@
 
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
+import termios
 import time
 
 from runs import ROOT
@@ -19,6 +21,7 @@ class Person:
 
     def __init__(self, *arguments: str) -> None:
         self._ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (40, 240))  # No line of state is cut.
         command = [sys.executable, "-m", "hilserl_bringup.cli", "run", "hilserl_teleop"]
         self.process = subprocess.Popen(
             [*command, "intervene", *arguments],
@@ -32,10 +35,11 @@ class Person:
         self._screen = ""
 
     def look(self) -> str:
-        """The newest line of state."""
+        """The newest line of state that has been drawn to its end."""
         while select.select([self._ours], [], [], 0.0)[0]:
             self._screen += os.read(self._ours, 4096).decode(errors="replace")
-        return self._screen[-4000:].rpartition("\r")[2]
+        drawn = re.findall(r"\r([^\r\x1b]+)\x1b\[K", self._screen)
+        return drawn[-1] if drawn else ""
 
     def press(self, keys: str, times: int = 1) -> None:
         for _ in range(times):

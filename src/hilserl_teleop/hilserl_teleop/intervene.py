@@ -85,17 +85,18 @@ def describe(
     }[arbitration.state]
     if arbitration.holding:
         parts.append("holds")
-    if arbitration.reason:
-        parts.append(arbitration.reason)
-    parts.append(f"speed {100 * speed:.0f} %")
     if status is not None:
         run = f"{Phase(status.phase).name.lower()} episode {status.episode}"
         if not status.in_episode:
             outcome = Outcome(status.last_outcome).name.lower()
             run += " over" if outcome == "none" else f" over: {outcome}"
         parts.append(run)
-        if status.message:
-            parts.append(status.message)
+    # What may be long comes after it: a narrow terminal shows the beginning alone.
+    if arbitration.reason:
+        parts.append(arbitration.reason)
+    if status is not None and status.message:
+        parts.append(status.message)
+    parts.append(f"speed {100 * speed:.0f} %")
     return " | ".join(parts)
 
 

@@ -36,8 +36,16 @@ def test_nobody_is_told_to_drive_before_the_mux_hears_them():
     assert "policy drives" not in deaf
 
 
+def test_a_terminal_of_80_columns_shows_whether_the_episode_is_over():
+    over = RunStatus(phase=RunStatus.RECORD, episode=12, last_outcome=1)
+    waiting = "the keyboard is silent: the arm holds until it moves or releases"
+    text = line(Arbitration.HUMAN, status=over, device="keyboard", holding=True, reason=waiting)
+    assert "record episode 12 over: success" in text[:80]
+
+
 def test_the_run_is_shown():
     status = RunStatus(phase=RunStatus.TRAIN, episode=7, in_episode=True)
-    assert line(Arbitration.POLICY, status=status).endswith("train episode 7")
+    assert line(Arbitration.POLICY, status=status).startswith("policy drives | train episode 7 |")
     over = RunStatus(phase=RunStatus.TRAIN, episode=7, last_outcome=1)
-    assert line(Arbitration.POLICY, status=over).endswith("train episode 7 over: success")
+    text = line(Arbitration.POLICY, status=over)
+    assert text.startswith("policy drives | train episode 7 over: success |")
