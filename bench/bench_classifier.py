@@ -94,7 +94,7 @@ def measure(learned: Path, asked: Path, settings: TrainingSettings) -> Figures:
     torch.set_num_threads(1)
     frames = draw(read_frames(learned, settings.reduce), settings.seed)
     start = time.monotonic()
-    classifier, _ = fit(frames, settings)
+    classifier, _ = fit(frames, settings, threads=os.cpu_count() or 1)
     training = time.monotonic() - start
     judged = judge(classifier, read_frames(asked, settings.reduce))
     place = judged.frames.places[0]

@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import copy
 import dataclasses
+import os
 import sys
+import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -53,13 +56,16 @@ def main(args: Sequence[str] | None = None) -> None:
         metavar="FILE",
         help="a classifier to go on from, instead of from nothing; its shapes stay",
     )
-    parser.add_argument("--threads", type=int, default=1, help="that compute [1]")
+    parser.add_argument(
+        "--threads", type=int, default=os.cpu_count() or 1, help="that compute [all]"
+    )
     add_options(parser, TrainingSettings, "the classifier")
     arguments = parser.parse_args(args)
     try:
         settings = build(TrainingSettings, given(arguments, TrainingSettings))
-        torch.set_num_threads(max(1, arguments.threads))
-        print(make(arguments.runs, arguments.out, settings, arguments.start))
+        threads = max(1, arguments.threads)
+        torch.set_num_threads(max(1, threads // (settings.folds + 1)))
+        print(make(arguments.runs, arguments.out, settings, arguments.start, threads))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(1) from None
@@ -68,7 +74,11 @@ def main(args: Sequence[str] | None = None) -> None:
 
 
 def make(
-    runs: Sequence[Path], out: Path, settings: TrainingSettings, start: Path | None = None
+    runs: Sequence[Path],
+    out: Path,
+    settings: TrainingSettings,
+    start: Path | None = None,
+    threads: int = 1,
 ) -> str:
     """Trains, writes the classifier and its report; returns the line that says how good it is.
 
@@ -81,7 +91,7 @@ def make(
     own = ", ".join(f"{n} {label.name.lower()}" for label, n in counts(frames.label).items())
     print(f"{len(frames)} frames of {len(np.unique(frames.episode))} episodes: {own}", flush=True)
     began = time.monotonic()
-    classifier, validated = fit(frames, settings, known)
+    classifier, validated = fit(frames, settings, known, threads)
     seconds = time.monotonic() - began
     notes = {
         "runs": ", ".join(str(run) for run in runs),
@@ -104,9 +114,16 @@ def verdict(judged: Judged) -> str:
 
 
 def fit(
-    frames: LabelledFrames, settings: TrainingSettings, known: Classifier | None = None
+    frames: LabelledFrames,
+    settings: TrainingSettings,
+    known: Classifier | None = None,
+    threads: int = 1,
 ) -> tuple[Classifier, Judged]:
     """Trains a classifier, from nothing or from one that is known, and validates it.
+
+    Args:
+        threads: trainings side by side, which come to the same whatever their number: batches
+            are too small for two cores to share one well.
 
     Returns:
         The classifier, which has learned from all frames, and what others, trained alike on
@@ -125,18 +142,39 @@ def fit(
     check_classes(frames, spec)
     fold = divide(frames, settings.folds, settings.seed)
     parts = np.unique(fold)
-    bar = _Bar(settings.updates * (len(parts) + 1))
+    learned = [frames.part(fold != part) for part in parts]
+    for some in learned:
+        check_classes(some, spec)
+    others = [
+        copy.deepcopy(known) if known is not None else new_classifier(some, settings)
+        for some in learned
+    ]
+    _train([*zip(others, learned, strict=True), (classifier, frames)], settings, threads)
     logits = np.zeros((len(frames), len(spec.classes)), np.float32)
-    for part in parts:
-        learned, kept = frames.part(fold != part), frames.part(fold == part)
-        check_classes(learned, spec)
-        other = copy.deepcopy(known) if known is not None else new_classifier(learned, settings)
-        Training(other, learned, settings).run(bar.show)
+    for part, other in zip(parts, others, strict=True):
+        kept = frames.part(fold == part)
         logits[fold == part] = other.logits(kept.images, kept.state)
-    Training(classifier, frames, settings).run(bar.show)
     target = targets_of(frames, spec)
     classifier.spec = with_thresholds(spec, logits, target, settings.false_positives)
     return classifier, judged_by(classifier.spec, frames, logits)
+
+
+def _train(
+    each: Sequence[tuple[Classifier, LabelledFrames]], settings: TrainingSettings, threads: int
+) -> None:
+    """Trains classifiers, each on its frames, so many at once."""
+    bar = _Bar(settings.updates * len(each))
+
+    def train(one: tuple[Classifier, LabelledFrames]) -> None:
+        Training(*one, settings).run(bar.show)
+
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            list(pool.map(train, each))
+        except BaseException:  # An interrupt too must not wait for trainings nobody wants.
+            bar.stop()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def _size(classifier: Classifier) -> tuple[int, int, int]:
@@ -145,22 +183,31 @@ def _size(classifier: Classifier) -> tuple[int, int, int]:
 
 
 class _Bar:
-    """Says how far all trainings together are, where somebody looks."""
+    """Says how far all trainings together are, where somebody looks; and stops them."""
 
     _PERIOD = 0.5  # s
 
     def __init__(self, updates: int) -> None:
         self._updates, self._done, self._shown = updates, 0, 0.0
+        self._stopped = False
+        self._lock = threading.Lock()
+
+    def stop(self) -> None:
+        """Ends every training at its next update."""
+        self._stopped = True
 
     def show(self, loss: float) -> None:
-        self._done += 1
-        done, now = self._done, time.monotonic()
-        last = done == self._updates
-        if sys.stderr.isatty() and (last or now - self._shown > self._PERIOD):
-            self._shown = now
-            end = "\n" if last else ""
-            text = f"\rtraining {100 * done // self._updates:3d} %  loss {loss:.3f} "
-            print(text, end=end, file=sys.stderr, flush=True)
+        if self._stopped:
+            raise CancelledError
+        with self._lock:
+            self._done += 1
+            done, now = self._done, time.monotonic()
+            last = done == self._updates
+            if sys.stderr.isatty() and (last or now - self._shown > self._PERIOD):
+                self._shown = now
+                end = "\n" if last else ""
+                text = f"\rtraining {100 * done // self._updates:3d} %  loss {loss:.3f} "
+                print(text, end=end, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ class TrainingSettings:
         low=0.0,
         high=1.0,
     )
-    updates: int = parameter(400, "steps of Adam", low=1, high=1_000_000)
+    updates: int = parameter(600, "steps of Adam", low=1, high=1_000_000)
     batch_size: int = parameter(96, "frames in each", low=2, high=4096)
     learning_rate: float = parameter(1e-3, "of Adam, at its highest", low=1e-6, high=1.0)
     shift: int = parameter(3, "pixels of the reduced image by which it moves", low=0, high=32)

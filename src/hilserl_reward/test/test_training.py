@@ -59,6 +59,14 @@ def test_a_classifier_learns_what_it_is_shown_and_is_the_same_once_read_back(
     np.testing.assert_array_equal(judge(again, unseen).probability, judged.probability)
 
 
+def test_trainings_side_by_side_come_to_the_same(shown: Path, unseen: LabelledFrames) -> None:
+    few = dataclasses.replace(QUICK, updates=10)
+    one, many = (fit(read_frames(shown, 1), few, threads=n) for n in (1, 3))
+    assert one[0].spec == many[0].spec
+    np.testing.assert_array_equal(one[1].probability, many[1].probability)
+    np.testing.assert_array_equal(*(judge(c, unseen).probability for c, _ in (one, many)))
+
+
 def test_a_state_of_success_alone_is_no_success(shown: Path, unseen: LabelledFrames) -> None:
     classifier, _ = fit(read_frames(shown, 1), QUICK)
     success = unseen.label == Label.SUCCESS
