@@ -135,7 +135,7 @@ class ScriptedOperator:
         self._judge = Judge(task)
         self._phase = Phase.DONE
         self._key = TakeoverKey()
-        self._done_for = self._patience = 0  # ticks
+        self._done_for = self._doubted_for = self._patience = 0  # ticks
         self._motion: ScriptedMotion | None = None
         self._rng = np.random.default_rng(seed)
 
@@ -146,7 +146,7 @@ class ScriptedOperator:
         self._judge.reset()
         self._watch()
         self._motion, self._patience = None, 0
-        self._done_for = 0
+        self._done_for = self._doubted_for = 0
         if phase == Phase.RECORD:
             failures = self._habits.failures
             spoil = failures > 0 and self._rng.random() < failures
@@ -176,15 +176,24 @@ class ScriptedOperator:
         return not self._judge.met
 
     def _word(self, done: bool) -> Event | None:
-        """What the person says of the task, once they have had the time to be sure."""
+        """What the person says of the task, once they have had the time to be sure.
+
+        What was done, and is not any more before they could say so, is neither a success nor
+        none to show: such a demonstration they discard.
+        """
+        lost = self._done_for > 0 and not done
         self._done_for = self._done_for + 1 if done else 0
+        showing, words = self._phase == Phase.RECORD, self._habits.words
+        speaks = words == "always" or (words == "demonstrations" and showing)
+        if showing and speaks and (lost or self._doubted_for):
+            self._doubted_for += 1
+            return Event.DISCARD if self._doubted_for % _SAY_AGAIN == 1 else None
         spoiled = self._motion is not None and self._motion.ended
         if spoiled and not done:
             self._patience -= 1
             if self._patience <= 0 and -self._patience % _SAY_AGAIN == 0:
                 return Event.FAILURE
-        speaks = {"always": True, "demonstrations": self._phase == Phase.RECORD}
-        if not speaks.get(self._habits.words, False):
+        if not speaks:
             return None
         since = self._done_for - round(self._habits.reaction * _RATE)
         return Event.SUCCESS if since > 0 and (since - 1) % _SAY_AGAIN == 0 else None

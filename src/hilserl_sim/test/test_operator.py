@@ -313,6 +313,22 @@ def test_a_task_spoiled_on_purpose_ends_with_the_word_failure_or_was_done_after_
     assert sum(word == Event.FAILURE for word, _ in words) >= 3
 
 
+def test_a_person_discards_what_was_done_for_too_short_a_time_to_say_so():
+    bench = Bench()
+    habits = Habits(words="demonstrations", reaction=0.5)
+    person = ScriptedOperator("lift_cube", SPEC, 0, SKILLED, SKILLED, habits)
+    bench.reset(3)
+    person.begin(Phase.RECORD, 3)
+    while not bench.step(person.tick(bench.sight(), True).values):
+        pass
+    high = person.tick(bench.sight(), True)
+    assert high.event is None, "not yet sure"
+    bench.reset(3)  # The cube lies on the table again.
+    words = [person.tick(bench.sight(), True).event for _ in range(30)]
+    assert words[0] == Event.DISCARD
+    assert set(words) == {None, Event.DISCARD}
+
+
 def test_a_person_denies_a_success_that_was_none():
     bench = Bench()
     person = ScriptedOperator("lift_cube", SPEC, 0, SKILLED, SKILLED, Habits())
