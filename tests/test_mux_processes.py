@@ -141,9 +141,11 @@ class Stage:
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
+def stage(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Stage]:
+    space = getattr(request, "param", "ee_delta")
     command = [sys.executable, "-m", "hilserl_teleop.mux_node", *IN_NAMESPACE]
     command += ["-p", "devices:=[leader, keyboard]", "-p", "countdowns:=[0.3, 0.0]"]
+    command += ["-p", f"action_space:={space}"]
     log = (tmp_path / "mux.log").open("w")
     process = subprocess.Popen(command, stdout=log, stderr=log)
     result = Stage()
@@ -234,7 +236,11 @@ def test_the_arm_holds_when_the_device_dies_and_stop_wins(stage: Stage) -> None:
     stage.until(lambda: stage.state() == Arbitration.STOPPED)
 
 
-def test_intervene_drives_from_a_terminal_and_holds_when_that_dies(stage: Stage) -> None:
+# The second key moves a joint, and is none that moves the tool.
+@pytest.mark.parametrize(
+    ("stage", "key"), [("ee_delta", "w"), ("joint_delta", "h")], indirect=["stage"]
+)
+def test_intervene_drives_from_a_terminal_and_holds_when_that_dies(stage: Stage, key: str) -> None:
     stage.serve_robot()
     stage.until(lambda: stage.reset().success)
     person = Person(*IN_NAMESPACE)
@@ -244,7 +250,7 @@ def test_intervene_drives_from_a_terminal_and_holds_when_that_dies(stage: Stage)
         stage.until(lambda: "YOU DRIVE" in person.look())
         stage.until(lambda: stage.state() == Arbitration.HUMAN and not stage.arbitration.holding)
         before = stage.commands[-1]
-        person.press("w")
+        person.press(key)
         stage.until(lambda: not np.array_equal(stage.commands[-1], before))
         person.leave()
         end = time.monotonic() + 10

@@ -15,6 +15,9 @@ import numpy as np
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+from rclpy.parameter_client import AsyncParameterClient
+from rclpy.task import Future
 
 from hilserl_core.step import Episode, Outcome, Phase, Source
 from hilserl_replay.summary import summarise_run
@@ -204,7 +207,15 @@ def test_a_run_folder_of_another_configuration_is_left_alone(
     assert before == after
 
 
-def test_every_node_tells_how_it_is(start: Callable[..., Run]) -> None:
+def answer(node: Node, future: Future) -> object:
+    rclpy.spin_until_future_complete(node, future, timeout_sec=20)
+    assert future.done(), "not answered"
+    return future.result()
+
+
+def test_every_node_tells_how_it_is_and_what_its_parameters_are(
+    start: Callable[..., Run],
+) -> None:
     rclpy.init()
     try:
         node = rclpy.create_node("listener")
@@ -224,5 +235,10 @@ def test_every_node_tells_how_it_is(start: Callable[..., Run]) -> None:
         while not expected <= heard and time.monotonic() < deadline:
             rclpy.spin_once(node, timeout_sec=0.1)
         assert expected <= heard
+        for name in expected:
+            client = AsyncParameterClient(node, name)
+            assert client.wait_for_services(20), name
+            names = answer(node, client.list_parameters()).result.names
+            assert len(answer(node, client.get_parameters(names)).values) == len(names) > 2
     finally:
         rclpy.shutdown()

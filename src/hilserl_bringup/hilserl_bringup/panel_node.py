@@ -35,18 +35,18 @@ class PanelNode(Node):
 
     def __init__(self) -> None:
         super().__init__("panel_node")
-        self._parameters = declare(self, PanelParameters)
+        self.parameters = declare(self, PanelParameters)
         self._status, self._pace = Status(), Pace()
         self._run_status_at = time.monotonic()
         self._screen: PlainScreen | LiveScreen | None = None
-        if self._parameters.output != "json":
-            self._screen = make_screen(self._parameters.output == "panel")
+        if self.parameters.output != "json":
+            self._screen = make_screen(self.parameters.output == "panel")
         self.create_subscription(RunStatus, "run/status", self._on_run, LATCHED)
         self.create_subscription(LearnerStatus, "learner/status", self._on_learner, LATCHED)
         self.create_subscription(Arbitration, "arbitration", self._on_arbitration, LATCHED)
         # Wall time: the panel goes on where simulated time stands still.
         clock = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(self._parameters.period, self._show, clock=clock)
+        self.create_timer(self.parameters.period, self._show, clock=clock)
 
     def _on_run(self, message: Any) -> None:
         self._status = self._status.with_run(message)

@@ -51,7 +51,7 @@ class CameraNode(Node):
 
     def __init__(self) -> None:
         super().__init__("camera_node")
-        self._parameters = parameters = declare(self, CameraParameters)
+        self.parameters = parameters = declare(self, CameraParameters)
         # A frame takes 2 ms: threads that wait for each other would cost more than they save.
         cv2.setNumThreads(1)
         self._pictures = Pictures(self, parameters)
@@ -71,10 +71,10 @@ class CameraNode(Node):
         Diagnostics(self, "camera", self._health)
 
     def _raw_publisher(self) -> Any:
-        topic = f"camera/{self._parameters.name}/image_raw"
-        if self._parameters.image_raw == "raw":
+        topic = f"camera/{self.parameters.name}/image_raw"
+        if self.parameters.image_raw == "raw":
             return self.create_publisher(Image, topic, qos.SENSOR)
-        if self._parameters.image_raw == "jpeg":
+        if self.parameters.image_raw == "jpeg":
             return self.create_publisher(CompressedImage, f"{topic}/compressed", qos.SENSOR)
         return None
 
@@ -102,7 +102,7 @@ class CameraNode(Node):
                 self.get_logger().error(self._failure, throttle_duration_sec=5.0)
 
     def _publish(self, frame: Frame) -> None:
-        parameters = self._parameters
+        parameters = self.parameters
         self._pictures.publish(frame.rgb, frame.stamp)
         self._latencies.append((time.time_ns() - frame.stamp) / 1e6)
         if self._raw is None or not self._raw.get_subscription_count():
@@ -126,7 +126,7 @@ class CameraNode(Node):
             "age of the newest frame [s]": f"{rate.age():.3f}",
             "reconnections": counts.reconnections,
             "size": "{} x {}".format(*self._size),
-            "camera": self._parameters.name,
+            "camera": self.parameters.name,
             "region": str(self._pictures.region),
         }
         if latencies:
@@ -135,13 +135,10 @@ class CameraNode(Node):
         problem = capture.problem or self._failure
         if problem:
             return Health(problem, True, values)
-        if rate.age() > 1.0 + 2.0 / self._parameters.fps:
+        if rate.age() > 1.0 + 2.0 / self.parameters.fps:
             return Health("no frame comes", True, values)
-        if (
-            counts.captured > 2 * self._parameters.fps
-            and rate.hertz() < SLOW * self._parameters.fps
-        ):
-            message = f"only {rate.hertz():.1f} of {self._parameters.fps:g} frames a second come"
+        if counts.captured > 2 * self.parameters.fps and rate.hertz() < SLOW * self.parameters.fps:
+            message = f"only {rate.hertz():.1f} of {self.parameters.fps:g} frames a second come"
             return Health(f"{message}: is it dark, or its exposure long?", True, values)
         return Health("capturing", values=values)
 

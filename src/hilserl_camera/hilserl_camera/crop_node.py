@@ -45,7 +45,7 @@ class CropNode(Node):
 
     def __init__(self) -> None:
         super().__init__("crop_node")
-        self._parameters = parameters = declare(self, CropParameters)
+        self.parameters = parameters = declare(self, CropParameters)
         cv2.setNumThreads(1)
         self._pictures = Pictures(self, parameters)
         self._rate = Rate(time.monotonic)
@@ -90,7 +90,7 @@ class CropNode(Node):
             "frames": self._published,
             "refused": self._refused,
             "age of the last frame when published [s]": f"{self._age:.3f}",
-            "camera": self._parameters.name,
+            "camera": self.parameters.name,
             "region": str(self._pictures.region),
         }
         if self._problem:

@@ -50,7 +50,7 @@ class BridgeNode(Node):
 
     def __init__(self) -> None:
         super().__init__("bridge_node")
-        p = self._parameters = declare(self, BridgeParameters)
+        p = self.parameters = declare(self, BridgeParameters)
         self._arm = ARMS[p.arm]
         self._position: NDArray[np.float64] | None = None
         self._heard_at = -np.inf
@@ -122,8 +122,8 @@ class BridgeNode(Node):
         if homing.overdue(now):
             self._finish("the way home took too long")
             return
-        self._setpoint.command(homing.target, now, self._parameters.home_velocity)
-        value = self._setpoint.advance(now, 1 / self._parameters.rate)
+        self._setpoint.command(homing.target, now, self.parameters.home_velocity)
+        value = self._setpoint.advance(now, 1 / self.parameters.rate)
         self._commands.publish(Float64MultiArray(data=doubles(value)))
         homing.update(self._setpoint.arrived, self._position, now)
         if homing.done:

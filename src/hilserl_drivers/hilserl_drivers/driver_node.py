@@ -65,7 +65,7 @@ class DriverNode(LifecycleNode):
 
     def __init__(self) -> None:
         super().__init__("driver_node")
-        self._parameters = declare(self, DriverParameters)
+        self.parameters = declare(self, DriverParameters)
         self._driver: Driver | None = None
         self._loop: DriverLoop | None = None
         self._sample: Sample | None = None
@@ -78,12 +78,12 @@ class DriverNode(LifecycleNode):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(POLL_SECONDS, self._on_poll, clock=steady)
         Diagnostics(self, "arm", self._health)
-        if self._parameters.autostart:
+        if self.parameters.autostart:
             self._autostart()
 
     def _make_messages(self) -> None:
         """Messages are made once and filled anew."""
-        names = list(self._parameters.which.joints)
+        names = list(self.parameters.which.joints)
         self._joints = JointState(name=names)
         self._servos = ServoState(name=names)
 
@@ -149,13 +149,13 @@ class DriverNode(LifecycleNode):
             action()
         except UserError as error:
             self._failure = str(error)
-            if not self._parameters.autostart:
+            if not self.parameters.autostart:
                 self.get_logger().error(self._failure)
             return TransitionCallbackReturn.FAILURE
         return TransitionCallbackReturn.SUCCESS
 
     def _configure(self) -> None:
-        parameters = self._parameters
+        parameters = self.parameters
         arm = parameters.which
         bus = parameters.bus()
         entries = calibration.load(parameters.calibration_path, arm)
@@ -318,7 +318,7 @@ class DriverNode(LifecycleNode):
             for joint, load in zip(driver.arm.joints, sample.load, strict=True):
                 if not np.isnan(load):
                     values[f"load of {joint} [%]"] = f"{100 * load:.1f}"
-        slow = 0 < timing.rate < SLOW * self._parameters.rate
+        slow = 0 < timing.rate < SLOW * self.parameters.rate
         bad = counts.lost + counts.bad > BAD_SHARE * answers
         message = driver.problem or driver.state.value
         if not driver.problem and (slow or bad):

@@ -63,7 +63,7 @@ class RewardNode(Node):
 
     def __init__(self) -> None:
         super().__init__("reward_node")
-        p = self._parameters = declare(self, RewardParameters)
+        p = self.parameters = declare(self, RewardParameters)
         self._classifier = self._load() if p.judge == "classifier" else None
         verdict = None if self._classifier is None else self._classifier.spec.verdict
         self._judge = Judge(verdict, p.frames, round(p.gap * 1e9))
@@ -78,7 +78,7 @@ class RewardNode(Node):
         Diagnostics(self, "judge", self._health)
 
     def _load(self) -> Classifier:
-        path = self._parameters.classifier
+        path = self.parameters.classifier
         if not path:
             raise UserError(
                 "reward_node: parameter 'classifier' is empty: give a file that "
@@ -87,8 +87,8 @@ class RewardNode(Node):
         # The simulator, the policy and the learner need the other cores.
         torch.set_num_threads(1)
         classifier = load_classifier(Path(path))
-        if self._parameters.threshold:
-            spec = dataclasses.replace(classifier.spec, success=self._parameters.threshold)
+        if self.parameters.threshold:
+            spec = dataclasses.replace(classifier.spec, success=self.parameters.threshold)
             classifier.spec = spec
         return classifier
 
@@ -118,7 +118,7 @@ class RewardNode(Node):
     def _health(self) -> Health:
         mean = sum(self._seconds) / len(self._seconds) if self._seconds else 0.0
         values = {
-            "judge": self._parameters.judge,
+            "judge": self.parameters.judge,
             "judged": self._judged,
             "refused": self._refused,
             "probability of success": f"{self._success:.3f}",

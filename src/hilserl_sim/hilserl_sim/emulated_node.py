@@ -68,7 +68,7 @@ class EmulatedNode(Node):
 
     def __init__(self) -> None:
         super().__init__("emulated_node")
-        p = self._parameters = declare(self, EmulatedParameters)
+        p = self.parameters = declare(self, EmulatedParameters)
         self._world = World(p.task, (p.image_size, p.image_size), p.scene, MODELS[p.arm])
         if self._world.peg is not None:
             raise UserError(
@@ -91,7 +91,7 @@ class EmulatedNode(Node):
         self.get_logger().info(f"{follower} in the scene of {p.task} at {p.port}")
 
     def _connect(self) -> None:
-        p = self._parameters
+        p = self.parameters
         self.create_subscription(RunStatus, "run/status", self._on_status, qos.LATCHED)
         self.create_subscription(Observation, "observation", self._on_observation, qos.RELIABLE)
         self._driver_reset = self.create_client(Reset, f"{p.driver}/reset")
@@ -127,7 +127,7 @@ class EmulatedNode(Node):
         self._pending = None
         response: Reset.Response = future.result()
         if response.success:
-            region = self._parameters.demonstration_region if self._demonstrating else "whole"
+            region = self.parameters.demonstration_region if self._demonstrating else "whole"
             with self._lock:
                 self._world.rearrange(request.seed, region)
             response.stamp = ns_to_stamp(time.time_ns())

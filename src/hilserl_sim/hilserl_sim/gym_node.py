@@ -107,9 +107,9 @@ class GymNode(Node):
 
     def __init__(self) -> None:
         super().__init__("gym_node")
-        self._parameters = declare(self, GymParameters)
-        self._world, demonstrator = self._parameters.make()
-        self._teacher = Teacher(demonstrator, self._parameters)
+        self.parameters = declare(self, GymParameters)
+        self._world, demonstrator = self.parameters.make()
+        self._teacher = Teacher(demonstrator, self.parameters)
         self._time = SimTime()
         self._waiting = False
         self._published_at = time.monotonic()

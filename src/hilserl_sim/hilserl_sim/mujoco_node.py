@@ -64,8 +64,8 @@ class MujocoNode(Node):
 
     def __init__(self) -> None:
         super().__init__("mujoco_node")
-        self._parameters = declare(self, MujocoParameters)
-        p = self._parameters
+        self.parameters = declare(self, MujocoParameters)
+        p = self.parameters
         self._world = World(p.task, (p.image_size, p.image_size), p.scene, MODELS[p.arm])
         self._time = SimTime()
         self._demonstrating = False
@@ -75,8 +75,8 @@ class MujocoNode(Node):
         self._make_publishers()
         self._make_inputs()
         Diagnostics(self, "simulation", self._health)
-        mode = "in lockstep" if self._parameters.lockstep else "in real time"
-        self.get_logger().info(f"simulating {self._parameters.task} {mode}")
+        mode = "in lockstep" if self.parameters.lockstep else "in real time"
+        self.get_logger().info(f"simulating {self.parameters.task} {mode}")
 
     def _make_messages(self) -> None:
         """Messages are made once and filled anew: a frame costs its numbers alone."""
@@ -93,9 +93,9 @@ class MujocoNode(Node):
     def _make_publishers(self) -> None:
         self._joint_states = self.create_publisher(JointState, "joint_states", qos.SIMULATED)
         self._servo_states = self.create_publisher(ServoState, "servo_states", qos.SIMULATED)
-        p = self._parameters
+        p = self.parameters
         self._scene = SceneTopics(self, self._world, p.cameras, p.reward_topic)
-        if self._parameters.lockstep:
+        if self.parameters.lockstep:
             self._clock_topic = self.create_publisher(ClockMsg, "/clock", qos.SENSOR)
 
     def _make_inputs(self) -> None:
@@ -104,7 +104,7 @@ class MujocoNode(Node):
         self.create_subscription(RunStatus, "run/status", self._on_status, qos.LATCHED)
         self.create_service(Reset, "robot/reset", self._on_reset)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        if self._parameters.lockstep:
+        if self.parameters.lockstep:
             self._first_frame = self.create_timer(ANSWER_FIRST, self._on_first_frame, clock=steady)
             self._first_frame.cancel()
             self._published_at = time.monotonic()
@@ -113,7 +113,7 @@ class MujocoNode(Node):
         self._last_image = 0.0
         self._last_wall = time.monotonic()
         self.create_subscription(Observation, "observation", self._on_observation, qos.RELIABLE)
-        self.create_timer(1.0 / self._parameters.joint_rate, self._on_wall_timer, clock=steady)
+        self.create_timer(1.0 / self.parameters.joint_rate, self._on_wall_timer, clock=steady)
 
     # Inputs.
 
@@ -123,17 +123,17 @@ class MujocoNode(Node):
 
     def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
         demonstrating = self._demonstrating
-        region = self._parameters.demonstration_region if demonstrating else "whole"
+        region = self.parameters.demonstration_region if demonstrating else "whole"
         self._world.reset(request.seed, region)
         self._command = self._world.start.copy()
-        if self._parameters.lockstep:
+        if self.parameters.lockstep:
             self._time.begin()
         else:
             self._time.stamp = time.time_ns()
         response.success = True
         response.stamp = ns_to_stamp(self._time.stamp)
         response.command = doubles(self._command)
-        if self._parameters.lockstep:
+        if self.parameters.lockstep:
             self._waiting = False
             self._first_frame.reset()
         return response
@@ -145,7 +145,7 @@ class MujocoNode(Node):
                 throttle_duration_sec=5.0,
             )
             return
-        if not self._parameters.lockstep:
+        if not self.parameters.lockstep:
             self._command[:] = message.data
         elif self._waiting:
             self._waiting = False
@@ -174,9 +174,9 @@ class MujocoNode(Node):
         self._simulate(self._command, periods * RAMP_PERIOD)
         self._time.stamp = max(time.time_ns(), self._time.stamp + 1)
         self._publish_state()
-        if now - self._last_image >= 1.0 / self._parameters.camera_rate:
+        if now - self._last_image >= 1.0 / self.parameters.camera_rate:
             # Keeps the mean rate although the timer's period does not divide the camera's.
-            self._last_image = max(self._last_image + 1.0 / self._parameters.camera_rate, now - 0.1)
+            self._last_image = max(self._last_image + 1.0 / self.parameters.camera_rate, now - 0.1)
             self._scene.publish_images(self._time.stamp)
 
     def _on_observation(self, message: Observation) -> None:

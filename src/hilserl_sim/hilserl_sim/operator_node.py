@@ -133,14 +133,14 @@ class OperatorNode(Node):
 
     def __init__(self) -> None:
         super().__init__("operator_node")
-        self._parameters = declare(self, OperatorParameters)
-        self._operator = make_operator(self._parameters)
-        self._arm = MODELS[self._parameters.arm]
-        spec = action_spec(self._parameters.action_space)
+        self.parameters = declare(self, OperatorParameters)
+        self._operator = make_operator(self.parameters)
+        self._arm = MODELS[self.parameters.arm]
+        spec = action_spec(self.parameters.action_space)
         self._motion = ToolMotion(spec, self._arm)
         self._rest = np.zeros(spec.dim, np.float32)
         self._forward = ForwardKinematics(self._arm)
-        self._has_peg = self._parameters.task in WITH_PEG
+        self._has_peg = self.parameters.task in WITH_PEG
         self._status: RunStatus | None = None
         self._status_is_new = False
         self._status_stamp = 0
@@ -154,7 +154,7 @@ class OperatorNode(Node):
         self._frame = 0  # stamp of the newest frame answered
         self._answered_at = time.monotonic()
         self._waiting_since: float | None = None
-        device = self._parameters.device
+        device = self.parameters.device
         self._answer = Action(source=int(Source.HUMAN))
         self._event = OperatorEvent(device=device)
         self._leader = JointState(name=list(JOINT_NAMES))
@@ -164,9 +164,9 @@ class OperatorNode(Node):
         self._leader_states = self.create_publisher(JointState, topic, qos.SENSOR)
         self.create_subscription(RunStatus, "run/status", self._on_status, qos.LATCHED)
         self.create_subscription(Action, "action", self._on_action, qos.RELIABLE)
-        if not self._parameters.lockstep:
+        if not self.parameters.lockstep:
             self.create_subscription(Arbitration, "arbitration", self._on_arbitration, qos.LATCHED)
-        measured = qos.measurements(self._parameters.lockstep)
+        measured = qos.measurements(self.parameters.lockstep)
         self.create_subscription(PoseStamped, "sim/object_pose", self._on_object, measured)
         if self._has_peg:
             self.create_subscription(PoseStamped, "sim/peg_pose", self._on_peg, measured)
@@ -215,7 +215,7 @@ class OperatorNode(Node):
         self._status, self._status_is_new = message, True
         self._status_stamp = stamp_to_ns(message.header.stamp)
         self._try_tick()
-        if self._parameters.overrule and not message.in_episode:
+        if self.parameters.overrule and not message.in_episode:
             self._look_back(message)
 
     def _look_back(self, status: RunStatus) -> None:
@@ -228,7 +228,7 @@ class OperatorNode(Node):
     def _on_timer(self) -> None:
         self._is_matched()
         self._try_tick()
-        if self._parameters.lockstep and time.monotonic() - self._answered_at > _REPEAT:
+        if self.parameters.lockstep and time.monotonic() - self._answered_at > _REPEAT:
             # A mux that (re)started a moment ago may not have heard it.
             self._answered_at = time.monotonic()
             if self._frame:
@@ -243,7 +243,7 @@ class OperatorNode(Node):
         if self._has_peg and self._peg[1] is None:
             return
         stamp = self._joints[0]
-        if self._parameters.lockstep:
+        if self.parameters.lockstep:
             same = self._object[0] == stamp and (not self._has_peg or self._peg[0] == stamp)
             ready = stamp > self._frame and same and self._is_placed(stamp)
         else:
@@ -282,7 +282,7 @@ class OperatorNode(Node):
     def _is_under_way(self) -> bool:
         """Whether the episode of the newest status has begun: the arm is home, and acts."""
         status, action = self._status, self._action
-        if self._parameters.lockstep:
+        if self.parameters.lockstep:
             return True
         if status is None or action is None:
             return False
@@ -290,9 +290,9 @@ class OperatorNode(Node):
 
     def _may_move(self) -> bool:
         """Whether what the hand does now is executed."""
-        if self._parameters.lockstep:
+        if self.parameters.lockstep:
             return True
-        mine = self._arbitration.device == self._parameters.device
+        mine = self._arbitration.device == self.parameters.device
         return mine and self._arbitration.state == Arbitration.HUMAN
 
     def _tick(self, stamp: int) -> None:
@@ -303,7 +303,7 @@ class OperatorNode(Node):
             return
         assert self._object is not None
         position = np.array(self._joints[1])
-        continues = stamp - self._frame == _TICK or not self._parameters.lockstep
+        continues = stamp - self._frame == _TICK or not self.parameters.lockstep
         self._frame = stamp
         self._status_is_new = False
         status = self._status

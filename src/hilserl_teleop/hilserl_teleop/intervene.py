@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.parameter_client import AsyncParameterClient
 from sensor_msgs.msg import JointState
 
 from hilserl_core import node as node_main
@@ -20,6 +22,9 @@ from hilserl_teleop.keymap import Command, KeyboardState, help_text
 from hilserl_teleop.operator_device import OperatorDevice
 from hilserl_teleop.terminal import Terminal
 
+AUTO = "auto"
+ACTION_SPACES = ("ee_delta", "joint_delta")
+MUX = "mux_node"
 NOTE_SECONDS = 3.0
 EVENTS = {
     Command.SUCCESS: Event.SUCCESS,
@@ -39,7 +44,9 @@ class InterveneParameters:
         "leader", "device of the leader arm, which a key has take over or release"
     )
     action_space: str = parameter(
-        "ee_delta", "what actions mean", choices=("ee_delta", "joint_delta")
+        AUTO,
+        "what actions mean; auto: what they mean to the mux",
+        choices=(AUTO, *ACTION_SPACES),
     )
     control_rate: float = parameter(10.0, "actions a second", low=1.0, high=100.0)
     speed: float = parameter(
@@ -68,7 +75,7 @@ def describe(
         device: this device's name.
         speed: of jogging, as a share.
         age: s since the mux's last word.
-        heard: whether somebody takes this device's events.
+        heard: whether somebody takes this device's events, and has said what actions mean.
     """
     if arbitration is None:
         return "no mux: start hilserl_teleop mux_node"
@@ -105,11 +112,11 @@ class Intervene(Node):
 
     def __init__(self) -> None:
         super().__init__("intervene")
-        self._parameters = declare(self, InterveneParameters)
-        p, space = self._parameters, self._parameters.action_space
+        self.parameters = declare(self, InterveneParameters)
+        p = self.parameters
         self._keys = Keyboard(find_keyboards(p.keyboard))
-        is_down = self._keys.is_down if self._keys.found else None
-        self._keyboard = KeyboardState(p.speed, space, is_down)
+        self._space = ""  # Until it is known no key moves the arm; all others do what they do.
+        self._keyboard = self._keyboard_of(ACTION_SPACES[0])
         self._mux: Arbitration | None = None
         self._mux_at = 0.0
         self._status: RunStatus | None = None
@@ -119,8 +126,12 @@ class Intervene(Node):
         self.create_subscription(JointState, "joint_states", self._on_joint_states, SENSOR)
         self._device = OperatorDevice(self, p.device, self._say, others=[p.leader])
         self._terminal = Terminal()
-        self._terminal.say(help_text(space))
         steady = Clock(clock_type=ClockType.STEADY_TIME)
+        if p.action_space == AUTO:
+            self._mux_parameters = AsyncParameterClient(self, MUX)
+            self._asking = self.create_timer(0.5, self._ask_space, clock=steady)
+        else:
+            self._mean(p.action_space)
         self.create_timer(0.02, self._on_keys, clock=steady)
         self.create_timer(0.1, self._draw, clock=steady)
         self.create_timer(1 / p.control_rate, self._publish_action, clock=steady)
@@ -136,12 +147,36 @@ class Intervene(Node):
     def _on_joint_states(self, message: JointState) -> None:
         self._device.seen = message.header.stamp
 
+    # -- what actions mean
+
+    def _keyboard_of(self, space: str) -> KeyboardState:
+        is_down = self._keys.is_down if self._keys.found else None
+        return KeyboardState(self.parameters.speed, space, is_down)
+
+    def _ask_space(self) -> None:
+        """Asks the mux, and again, until it has said so: it may be started later, or anew."""
+        if self._space:
+            self._asking.cancel()
+        elif self._mux_parameters.services_are_ready():
+            self._mux_parameters.get_parameters(["action_space"], self._on_space)
+
+    def _on_space(self, future: Any) -> None:
+        (value,) = future.result().values
+        if value.string_value not in ACTION_SPACES:
+            self._say(f"{MUX} does not say what actions mean: give action_space to intervene")
+        elif not self._space:
+            self._mean(value.string_value)
+
+    def _mean(self, space: str) -> None:
+        self._space, self._keyboard = space, self._keyboard_of(space)
+        self._terminal.say(help_text(space))
+
     # -- what the person does
 
     @property
     def _mine(self) -> bool:
         """Whether this device has the arm or is about to."""
-        return self._mux is not None and self._mux.device == self._parameters.device
+        return self._mux is not None and self._mux.device == self.parameters.device
 
     @property
     def _driving(self) -> bool:
@@ -160,7 +195,7 @@ class Intervene(Node):
         if command == Command.TOGGLE:
             self._device.send(Event.RELEASE if self._mine else Event.TAKEOVER)
         elif command == Command.LEADER:
-            leader = self._parameters.leader
+            leader = self.parameters.leader
             has_it = self._mux is not None and self._mux.device == leader
             self._device.send(Event.RELEASE if has_it else Event.TAKEOVER, leader)
         elif command in EVENTS:
@@ -181,7 +216,8 @@ class Intervene(Node):
     def _publish_action(self) -> None:
         if not self._driving:
             self._keyboard.clear()
-        self._device.act(self._keyboard.values(time.monotonic()))
+        if self._space:
+            self._device.act(self._keyboard.values(time.monotonic()))
 
     def _say(self, text: str) -> None:
         self._note = (text, time.monotonic() + NOTE_SECONDS)
@@ -191,10 +227,10 @@ class Intervene(Node):
         line = describe(
             self._mux,
             self._status,
-            self._parameters.device,
+            self.parameters.device,
             self._keyboard.speed,
             now - self._mux_at,
-            self._device.heard,
+            self._device.heard and bool(self._space),
         )
         note, until = self._note
         self._terminal.show(f"{line} | {note}" if now < until else line)

@@ -54,7 +54,7 @@ class JogNode(Node):
 
     def __init__(self) -> None:
         super().__init__("jog_node")
-        p = self._parameters = declare(self, JogParameters)
+        p = self.parameters = declare(self, JogParameters)
         self._handheld = Handheld(p.kind, action_spec(p.action_space), p)
         self._arbitration = Arbitration()
         self._heard = False
@@ -75,7 +75,7 @@ class JogNode(Node):
     @property
     def _mine(self) -> bool:
         """Whether this device has the arm or is about to."""
-        return self._arbitration.device == self._parameters.name
+        return self._arbitration.device == self.parameters.name
 
     @property
     def _drives(self) -> bool:
@@ -95,7 +95,7 @@ class JogNode(Node):
     def _on_twist(self, message: Twist) -> None:
         self._heard = True
         axes = [
-            value / self._parameters.full_scale
+            value / self.parameters.full_scale
             for part in (message.linear, message.angular)
             for value in (part.x, part.y, part.z)
         ]

@@ -69,7 +69,7 @@ class LeaderNode(Node):
 
     def __init__(self) -> None:
         super().__init__("leader_node")
-        p = self._parameters = declare(self, LeaderParameters)
+        p = self.parameters = declare(self, LeaderParameters)
         self._leader = Leader(action_spec(p.action_space), p, MODELS[p.arm])
         self._arbitration = Arbitration()
         self._asked: tuple[Any, bool, float] | None = None
@@ -81,7 +81,7 @@ class LeaderNode(Node):
         Diagnostics(self, "leader arm", self._health)
 
     def _connect(self) -> None:
-        device, driver = f"teleop/{self._parameters.device}", self._parameters.driver
+        device, driver = f"teleop/{self.parameters.device}", self.parameters.driver
         publish, subscribe = self.create_publisher, self.create_subscription
         self._pose = publish(JointState, f"{device}/joint_states", SENSOR)
         commands = f"{driver}/forward_position_controller/commands"
@@ -109,7 +109,7 @@ class LeaderNode(Node):
         now = time.monotonic()
         self._leader.leader(position, self._measured_at(message))
         self._pose.publish(message)
-        if self._leader.pushed(now) and self._parameters.takeover_by_push:
+        if self._leader.pushed(now) and self.parameters.takeover_by_push:
             self._device.send(Event.TAKEOVER)
 
     def _measured_at(self, message: JointState) -> float:
@@ -128,7 +128,7 @@ class LeaderNode(Node):
 
     def _on_arbitration(self, message: Arbitration) -> None:
         self._arbitration = message
-        mine = message.device == self._parameters.device
+        mine = message.device == self.parameters.device
         self._leader.arbitration(mine and message.state == Arbitration.HUMAN)
         self._change_role()
 
@@ -177,7 +177,7 @@ class LeaderNode(Node):
 
     def _health(self) -> Health:
         if not self._leader.is_there(time.monotonic()):
-            return Health(f"no joint states of {self._parameters.arm}: start its driver", True)
+            return Health(f"no joint states of {self.parameters.arm}: start its driver", True)
         return Health("limp" if self._leader.limp else "follows")
 
 

@@ -120,17 +120,17 @@ class MuxNode(Node):
 
     def __init__(self) -> None:
         super().__init__("mux_node")
-        self._parameters = declare(self, MuxParameters)
-        robot = robot_of(self._parameters)
+        self.parameters = declare(self, MuxParameters)
+        robot = robot_of(self.parameters)
         self._joints = robot.commands
         self._mux = Mux(
             robot.action,
             robot.mapping(),
-            self._parameters.device_list(),
+            self.parameters.device_list(),
             joints=robot.commands,
-            lockstep=self._parameters.lockstep,
-            period=1 / self._parameters.control_rate,
-            tolerance=self._parameters.alignment_tolerance,
+            lockstep=self.parameters.lockstep,
+            period=1 / self.parameters.control_rate,
+            tolerance=self.parameters.alignment_tolerance,
             clock=time.monotonic_ns,
         )
         self._pending: _PendingReset | None = None
@@ -142,7 +142,7 @@ class MuxNode(Node):
         self._make_services()
         # A wall timer: with use_sim_time a stalled simulator would stop a timer of the node's.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        poll = 1 / (self._parameters.control_rate * POLLS_PER_PERIOD)
+        poll = 1 / (self.parameters.control_rate * POLLS_PER_PERIOD)
         self.create_timer(poll, self._on_poll, clock=steady)
         Diagnostics(self, "arbitration", self._health)
         self._publish_status()
@@ -202,7 +202,7 @@ class MuxNode(Node):
         self._emit(self._mux.poll())
         if self._pending is not None and time.monotonic() > self._pending.deadline:
             self._fail_reset(
-                f"robot/reset has not answered for {self._parameters.reset_timeout:g} s: "
+                f"robot/reset has not answered for {self.parameters.reset_timeout:g} s: "
                 "look at the robot's node"
             )
         if time.monotonic() - self._published_at > 1.0:
@@ -290,7 +290,7 @@ class MuxNode(Node):
             self._fail_reset("another reset was asked for before this one was done")
         self._mux.begin_reset()
         future = self._robot_reset.call_async(request)
-        deadline = time.monotonic() + self._parameters.reset_timeout
+        deadline = time.monotonic() + self.parameters.reset_timeout
         self._pending = _PendingReset(answer, deadline, future)
         future.add_done_callback(self._on_robot_reset)
 

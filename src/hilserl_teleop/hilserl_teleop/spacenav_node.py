@@ -83,7 +83,7 @@ class SpacenavNode(Node):
 
     def __init__(self) -> None:
         super().__init__("spacenav_node")
-        p = self._parameters = declare(self, SpacenavParameters)
+        p = self.parameters = declare(self, SpacenavParameters)
         self._device: Any = open_device(p.model)
         self._retry_at = 0.0
         self._twists = self.create_publisher(Twist, "spacenav/twist", SENSOR)
@@ -118,7 +118,7 @@ class SpacenavNode(Node):
             return
         self._retry_at = time.monotonic() + RETRY
         try:
-            self._device = open_device(self._parameters.model)
+            self._device = open_device(self.parameters.model)
             self.get_logger().info("the SpaceMouse is back")
         except UserError:
             return
