@@ -11,7 +11,7 @@ from typing import Any
 from hilserl_core.step import Phase
 
 DRIVERS = ("the policy", "nobody yet", "the operator", "nobody: stopped")
-PHASES = {
+PHASES: dict[int, str] = {
     Phase.RECORD: "recording",
     Phase.TRAIN: "training",
     Phase.EVALUATE: "evaluating",
@@ -181,7 +181,7 @@ def doing(status: Status) -> str:
     """The phase, and what the learner does where that is not the usual."""
     if status.phase is None:
         return "starting"
-    text = PHASES[Phase(status.phase)]
+    text = PHASES.get(status.phase, UNKNOWN)
     if status.phase == Phase.TRAIN and status.stage not in ("", "training"):
         text += f" ({STAGES.get(status.stage, status.stage)})"
     return text

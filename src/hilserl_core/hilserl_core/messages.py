@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from hilserl_core.errors import UserError
 from hilserl_core.images import to_image, to_rgb
 from hilserl_core.stamps import ns_to_stamp, stamp_to_ns
-from hilserl_core.step import Observation, Outcome, Phase, Source, Step
+from hilserl_core.step import Observation, Outcome, Phase, Source, Step, name_of
 from hilserl_msgs.msg import Action
 from hilserl_msgs.msg import Observation as ObservationMsg
 from hilserl_msgs.msg import Step as StepMsg
@@ -29,6 +30,42 @@ def doubles(values: ArrayLike) -> array[float]:
 def float32(values: Any) -> NDArray[np.float32]:
     """A message's float32[] as an array of its own."""
     return np.array(values, np.float32)
+
+
+STEP_IMAGES = "rgb8"
+"""Encoding of the images in observations and steps, whatever a camera sent."""
+
+
+class MessageError(UserError):
+    """A message holds what nobody of this version sends."""
+
+
+def check_step(message: StepMsg) -> None:
+    """Refuses a step that no bag could hold, or nobody could read.
+
+    Raises:
+        MessageError: its stamp is before 1970, a number of it means nothing, or an image is
+            none.
+    """
+    stamp = stamp_to_ns(message.observation.header.stamp)
+    if stamp < 0:
+        raise MessageError(f"topic steps: a stamp of {stamp} ns: is a clock wrong?")
+    for kind, number in (
+        (Source, message.source),
+        (Outcome, message.outcome),
+        (Phase, message.phase),
+    ):
+        if number > max(kind):
+            raise MessageError(
+                f"topic steps: {name_of(kind, number)} means nothing (0 to {int(max(kind))} do): "
+                "start every node from the same version"
+            )
+    for image in message.observation.images:
+        if image.encoding != STEP_IMAGES or len(image.data) != 3 * image.height * image.width:
+            raise MessageError(
+                f"topic steps: an image of {image.height} x {image.width}, encoding "
+                f"'{image.encoding}', {len(image.data)} bytes: steps hold {STEP_IMAGES} alone"
+            )
 
 
 def observation_to_msg(observation: Observation) -> ObservationMsg:
@@ -87,6 +124,8 @@ def step_to_msg(step: Step) -> StepMsg:
 
 
 def step_from_msg(message: StepMsg) -> Step:
+    """Raises: MessageError, as ``check_step``."""
+    check_step(message)
     return Step(
         observation=observation_from_msg(message.observation),
         action=float32(message.action),

@@ -49,6 +49,12 @@ class Event(enum.IntEnum):
     STOP = 6
 
 
+def name_of(kind: type[enum.IntEnum], number: int) -> str:
+    """What a message's number means, for a person to read, also where it means nothing here."""
+    known = {int(member): member.name.lower() for member in kind}
+    return known.get(number, f"{kind.__name__.lower()} {number}")
+
+
 @dataclass(frozen=True)
 class Observation:
     """What the policy sees at one control tick.

@@ -98,7 +98,11 @@ class LearnerNode(Node):
         )
 
     def _on_step(self, message: StepMsg) -> None:
-        step = step_from_msg(message)
+        try:
+            step = step_from_msg(message)
+        except UserError as error:
+            self.get_logger().error(f"a step is dropped: {error}")
+            return
         try:
             self._catch_up(step)
             if self._learner.experience.add(step):
@@ -116,7 +120,8 @@ class LearnerNode(Node):
                 experience.add_episode(episode)
 
     def _on_run_status(self, message: RunStatus) -> None:
-        self._learner.phase = Phase(message.phase)
+        if message.phase <= max(Phase):
+            self._learner.phase = Phase(message.phase)
 
     def _work(self) -> None:
         try:

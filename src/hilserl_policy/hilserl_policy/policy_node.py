@@ -25,14 +25,7 @@ from hilserl_core.run import write_aside
 from hilserl_core.stamps import ns_to_stamp, stamp_to_ns
 from hilserl_core.step import Event, Observation, Outcome, Phase, Source, Step
 from hilserl_description.robot import ObservationReader, robot_of
-from hilserl_msgs.msg import (
-    Action,
-    Arbitration,
-    OperatorEvent,
-    Reward,
-    RunStatus,
-    Weights,
-)
+from hilserl_msgs.msg import Action, Arbitration, OperatorEvent, Reward, RunStatus, Weights
 from hilserl_msgs.msg import Observation as ObservationMsg
 from hilserl_msgs.msg import Step as StepMsg
 from hilserl_msgs.srv import Reset
@@ -138,7 +131,8 @@ class PolicyNode(Node):
             self._judged(stamp, message.value)
 
     def _on_action(self, message: Action) -> None:
-        if self._loop is None:
+        known = message.source <= max(Source) and len(message.command) == len(self._command)
+        if self._loop is None or not known:  # Not from a mux of this arm.
             return
         stamp = stamp_to_ns(message.header.stamp)
         self._command = np.array(message.command)
@@ -149,7 +143,8 @@ class PolicyNode(Node):
 
     def _on_event(self, message: OperatorEvent) -> None:
         stamp = stamp_to_ns(message.header.stamp)
-        if self._loop is not None and stamp >= self._first_stamp:  # else: of the one before
+        known = message.event <= max(Event)
+        if known and self._loop is not None and stamp >= self._first_stamp:  # not of one before
             self._loop.event(stamp, Event(message.event))
 
     def _on_arbitration(self, message: Arbitration) -> None:

@@ -20,7 +20,7 @@ from sensor_msgs.msg import Image
 
 from hilserl_core.errors import UserError
 from hilserl_core.images import to_rgb
-from hilserl_core.messages import step_from_msg, step_to_msg
+from hilserl_core.messages import MessageError, step_from_msg, step_to_msg
 from hilserl_core.run import EPISODE_DIGITS, RunDirectory
 from hilserl_core.step import Episode, Outcome, Phase, Step
 from hilserl_msgs.msg import Step as StepMsg
@@ -259,7 +259,10 @@ def _step_messages(folder: Path) -> Iterator[BagMessage]:
 
 def _steps(folder: Path) -> Iterator[Step]:
     for message in _step_messages(folder):
-        yield step_from_msg(decode(message, StepMsg, folder))
+        try:
+            yield step_from_msg(decode(message, StepMsg, folder))
+        except MessageError as error:
+            raise BagError(f"{folder}: {error}") from None
 
 
 def decode(message: BagMessage, message_class: type[Any], folder: Path) -> Any:

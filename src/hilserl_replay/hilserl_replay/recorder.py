@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hilserl_core.errors import UserError
+from hilserl_core.messages import MessageError, check_step
 from hilserl_core.step import Phase
 from hilserl_msgs.msg import Step as StepMsg
 from hilserl_replay.bags import (
@@ -119,6 +120,12 @@ class Recorder:
         if message.run and Path(message.run).name != self.run_dir.name:
             if not self.counts.foreign:
                 self._log(f"dropping steps of run '{message.run}', this one is {self.run_dir}")
+            self.counts.foreign += 1
+            return False
+        try:
+            check_step(message)
+        except MessageError as error:
+            self._log(f"a step is dropped: {error}")
             self.counts.foreign += 1
             return False
         key = (message.phase == Phase.EVALUATE, message.episode)

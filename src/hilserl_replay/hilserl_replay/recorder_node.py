@@ -131,7 +131,7 @@ class RecorderNode(Node):
 
         def on_message(cdr: bytes) -> None:
             stamp = stamp_to_ns(deserialize_message(cdr, kind).header.stamp)
-            take(Beside(topic, name, cdr, stamp))
+            take(Beside(topic, name, cdr, max(stamp, 0)))  # A bag has no times before 1970.
 
         self.create_subscription(kind, topic, on_message, qos, raw=True)
 

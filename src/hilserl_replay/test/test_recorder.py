@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from made_episodes import make_episode
 from rclpy.serialization import serialize_message
+from sensor_msgs.msg import Image
 
 from hilserl_core.errors import UserError
 from hilserl_core.messages import step_to_msg
@@ -94,6 +95,30 @@ def test_steps_of_another_run_are_not_mixed_in(recorder: Recorder, run_dir: Path
     assert recorder.counts.foreign == 11
     recorder.close()
     assert not list(read_episodes(run_dir))
+
+
+@pytest.mark.parametrize("wrong", ["source", "outcome", "phase", "stamp", "image"])
+def test_a_step_that_nobody_could_read_is_dropped_and_spoils_no_bag(
+    run_dir: Path, wrong: str
+) -> None:
+    told: list[str] = []
+    recorder = Recorder(run_dir, log=told.append)
+    episode = make_episode(0)
+    feed(recorder, episode.steps[:3])
+    message = step_to_msg(episode.steps[3])
+    if wrong == "stamp":
+        message.observation.header.stamp.sec = -1
+    elif wrong == "image":
+        message.observation.images = [Image(encoding="jpg", data=b"abc", height=1, width=1)]
+    else:
+        setattr(message, wrong, 9)
+    assert not recorder.step(message, serialize_message(message))
+    assert len(told) == 1
+    assert "a step is dropped: topic steps" in told[0]
+    feed(recorder, episode.steps[3:])
+    recorder.close()
+    (read,) = read_episodes(run_dir, finished_only=True)
+    assert len(read.steps) == len(episode.steps)
 
 
 def test_events_are_recorded_beside_the_steps(recorder: Recorder, run_dir: Path) -> None:

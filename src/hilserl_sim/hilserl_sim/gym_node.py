@@ -148,7 +148,7 @@ class GymNode(Node):
     # Inputs.
 
     def _on_status(self, message: RunStatus) -> None:
-        self._phase = Phase(message.phase)
+        self._phase = Phase(min(message.phase, Phase.DONE))
         self._time.saw(stamp_to_ns(message.header.stamp))
 
     def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:

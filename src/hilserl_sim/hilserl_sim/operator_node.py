@@ -212,6 +212,8 @@ class OperatorNode(Node):
         self._arbitration = message
 
     def _on_status(self, message: RunStatus) -> None:
+        if message.phase > max(Phase):
+            return
         self._status, self._status_is_new = message, True
         self._status_stamp = stamp_to_ns(message.header.stamp)
         self._try_tick()

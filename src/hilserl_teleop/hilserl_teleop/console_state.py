@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hilserl_core.step import Outcome, Phase, Source
+from hilserl_core.step import Outcome, Phase, Source, name_of
 
 SILENT = 3.0
 """s without a word after which a part counts as silent."""
@@ -70,7 +70,7 @@ class ConsoleState:
     _episode: tuple[int, int, bool] = (0, -1, False)
     _first_tick: int | None = None
     _newest_tick: int = 0
-    _by_source: dict[Source, int] = field(default_factory=dict)
+    _by_source: dict[int, int] = field(default_factory=dict)
 
     # -- what arrives
 
@@ -90,8 +90,8 @@ class ConsoleState:
     def run(self, **said: Any) -> None:
         """Where the run stands: the fields of hilserl_msgs/RunStatus."""
         episode = (int(said["phase"]), int(said["episode"]), bool(said["in_episode"]))
-        said["phase"] = Phase(said["phase"]).name.lower()
-        said["last_outcome"] = Outcome(said["last_outcome"]).name.lower()
+        said["phase"] = name_of(Phase, said["phase"])
+        said["last_outcome"] = name_of(Outcome, said["last_outcome"])
         for name in ("success_rate", "intervention_rate", "steps_per_s", "time_left"):
             said[name] = finite(said[name])
         with self._lock:
@@ -117,8 +117,7 @@ class ConsoleState:
             if self._episode[2]:
                 self._first_tick = stamp if self._first_tick is None else self._first_tick
                 self._newest_tick = stamp
-                acted = Source(source)
-                self._by_source[acted] = self._by_source.get(acted, 0) + 1
+                self._by_source[source] = self._by_source.get(source, 0) + 1
         self._say("action", source=source, version=version, command=numbers(command))
 
     def reward(self, value: float, probabilities: Sequence[float], judge: str) -> None:
@@ -198,7 +197,7 @@ class ConsoleState:
             result["notes"] = [text for _, text in self._notes]
             result["episode"] = {
                 "seconds": self._seconds(),
-                "steps": {key.name.lower(): count for key, count in self._by_source.items()},
+                "steps": {name_of(Source, key): count for key, count in self._by_source.items()},
             }
             if slowly:
                 result["cameras"] = self._cameras

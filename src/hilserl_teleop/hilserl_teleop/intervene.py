@@ -15,7 +15,7 @@ from hilserl_core import node as node_main
 from hilserl_core.parameters import parameter
 from hilserl_core.qos import LATCHED, SENSOR
 from hilserl_core.ros_parameters import declare
-from hilserl_core.step import Event, Outcome, Phase
+from hilserl_core.step import Event, Outcome, Phase, name_of
 from hilserl_msgs.msg import Arbitration, RunStatus
 from hilserl_teleop.keyboard import Keyboard, find_keyboards
 from hilserl_teleop.keymap import Command, KeyboardState, help_text
@@ -93,9 +93,9 @@ def describe(
     if arbitration.holding:
         parts.append("holds")
     if status is not None:
-        run = f"{Phase(status.phase).name.lower()} episode {status.episode}"
+        run = f"{name_of(Phase, status.phase)} episode {status.episode}"
         if not status.in_episode:
-            outcome = Outcome(status.last_outcome).name.lower()
+            outcome = name_of(Outcome, status.last_outcome)
             run += " over" if outcome == "none" else f" over: {outcome}"
         parts.append(run)
     # What may be long comes after it: a narrow terminal shows the beginning alone.

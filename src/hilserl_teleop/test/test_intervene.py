@@ -49,3 +49,8 @@ def test_the_run_is_shown():
     over = RunStatus(phase=RunStatus.TRAIN, episode=7, last_outcome=1)
     text = line(Arbitration.POLICY, status=over)
     assert text.startswith("policy drives | train episode 7 over: success |")
+
+
+def test_numbers_of_another_version_are_shown_as_numbers():
+    status = RunStatus(phase=77, episode=7, last_outcome=99)
+    assert "phase 77 episode 7 over: outcome 99" in line(Arbitration.POLICY, status=status)
