@@ -2,8 +2,10 @@
 
 The mux and the console run as processes of their own; this process plays a robot with joint
 states and servo states at 100 Hz and two cameras of 128 x 128 at 30 Hz, and a policy at the
-control rate. Chromium without a screen shows the page. The time of a press is the browser's own
-(the event's time stamp), that of the command its arrival here: both of this machine's clock.
+control rate. The cameras see the hard scene with a moving arm; noise, which no camera sends and
+which makes the largest pictures, is measured beside it. Chromium without a screen shows the page.
+The time of a press is the browser's own (the event's time stamp), that of the command its arrival
+here: both of this machine's clock.
 """
 
 from __future__ import annotations
@@ -34,10 +36,12 @@ from hilserl_description.arm_model import JOINT_NAMES
 from hilserl_description.koch import KOCH
 from hilserl_msgs.msg import Action, Arbitration, ServoState
 from hilserl_msgs.srv import Reset
+from hilserl_sim.world import World
 
 # A namespace of its own: a run under way on this machine must not be disturbed, nor disturb.
 NAMESPACE = f"bench_{os.getpid()}"
 PRESSES = 200
+FRAMES = 30
 GAP = 0.25
 """s between two presses, and a half of it for which a key is down."""
 SECONDS = 15.0
@@ -68,8 +72,7 @@ class Robot:
         self.arbitration = Arbitration()
         self.command = KOCH.home.copy()
         self._last = self.command
-        random = np.random.default_rng(0)
-        self._frames = [random.integers(0, 255, (128, 128, 3), np.uint8) for _ in range(30)]
+        self.frames = {name: scene(name) for name in ("front", "wrist")}
         self._ticks = 0
         node.create_subscription(Action, "teleop/console/action", self._on_wish, RELIABLE)
         node.create_subscription(Arbitration, "arbitration", self._on_arbitration, LATCHED)
@@ -81,7 +84,7 @@ class Robot:
         self._policy = node.create_publisher(Action, "policy_action", RELIABLE)
         self._cameras = {
             name: node.create_publisher(Image, f"camera/{name}/policy", SENSOR)
-            for name in ("front", "wrist")
+            for name in self.frames
         }
         for rate, publish in ((100, self._measure), (30, self._look), (10, self._act)):
             node.create_timer(1 / rate, publish)
@@ -108,8 +111,8 @@ class Robot:
 
     def _look(self) -> None:
         self._ticks += 1
-        for publisher in self._cameras.values():
-            frame = self._frames[self._ticks % len(self._frames)]
+        for name, publisher in self._cameras.items():
+            frame = self.frames[name][self._ticks % FRAMES]
             publisher.publish(to_image(frame, time.time_ns()))
 
     def _act(self) -> None:
@@ -138,6 +141,23 @@ class Robot:
         until(self._reset.service_is_ready)
         future = self._reset.call_async(Reset.Request())
         until(lambda: future.done() and future.result().success)
+
+
+def scene(camera: str) -> list[np.ndarray]:
+    """What a camera sees of an arm that swings."""
+    world = World("lift_cube", scene="hard")
+    command, frames = world.start.copy(), []
+    for frame in range(FRAMES):
+        command[0] = 0.3 * np.sin(2 * np.pi * frame / FRAMES)
+        world.step(command, 1 / 30)
+        frames.append(world.render(camera).copy())
+    world.close()
+    return frames
+
+
+def noise() -> list[np.ndarray]:
+    random = np.random.default_rng(0)
+    return [random.integers(0, 255, (128, 128, 3), np.uint8) for _ in range(FRAMES)]
 
 
 def until(condition: Any) -> None:
@@ -208,6 +228,8 @@ def measure(robot: Robot, port: int, console: psutil.Process) -> dict[str, Any]:
         result["served"] = share(console)
         result["rate"] = (page.evaluate(frames) - before) / (time.monotonic() - began)
         result["browser"] = share(chromium)
+        robot.frames = dict.fromkeys(robot.frames, noise())
+        result["browser, noise"] = share(chromium)
         result["wish"], result["command"] = latencies(robot, page)
         browser.close()
     return result
@@ -279,7 +301,8 @@ def _rows(found: dict[str, Any]) -> list[dict[str, Any]]:
             found["browser"],
             "% of a core",
             GOAL_SHARE,
-            f"at most {GOAL_SHARE:g} %, where the browser runs on the robot's machine",
+            f"at most {GOAL_SHARE:g} %, where the browser runs on the robot's machine; of noise "
+            f"{found['browser, noise']:.1f} %",
         ),
     ]
 
