@@ -18,12 +18,12 @@ from hilserl_core.ros_parameters import declare
 from hilserl_core.step import Event, Outcome, Phase, name_of
 from hilserl_msgs.msg import Arbitration, RunStatus
 from hilserl_teleop.keyboard import Keyboard, find_keyboards
-from hilserl_teleop.keymap import Command, KeyboardState, help_text
+from hilserl_teleop.keymap import JOG, Command, KeyboardState, help_text
 from hilserl_teleop.operator_device import OperatorDevice
 from hilserl_teleop.terminal import Terminal
 
 AUTO = "auto"
-ACTION_SPACES = ("ee_delta", "joint_delta")
+ACTION_SPACES = tuple(JOG)
 MUX = "mux_node"
 NOTE_SECONDS = 3.0
 EVENTS = {
