@@ -12,7 +12,7 @@ setup(
         (f"share/{package_name}", ["package.xml"]),
     ],
     install_requires=["setuptools"],
-    # gym-hil would make a third, but wants mujoco below 3.9 (here: 4.0).
+    # gym-hil would make a third, but wants mujoco below 3.9 (here: 4.0): docs/gymnasium.md.
     extras_require={"gym": ["gymnasium"], "pusht": ["gym-pusht", "shapely"]},
     zip_safe=True,
     maintainer="hilserl maintainers",

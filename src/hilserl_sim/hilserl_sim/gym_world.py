@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -31,6 +31,9 @@ except ImportError:
 EXTRAS = {"gym_pusht": "gym-pusht==0.1.8", "gym_hil": "gym-hil"}
 """What to install for an environment whose id begins so."""
 
+SUCCESS = ("is_success", "success", "succeed")
+"""Under which names environments say in their info whether the task is done."""
+
 Ranges = Mapping[str, tuple[float, float]]
 
 
@@ -42,8 +45,8 @@ class Transition:
         reward: the environment's.
         terminal: it ended so that nothing more can be earned.
         truncated: it ended by a limit from outside, of time for example.
-        success: the environment's ``info["is_success"]`` or ``info["success"]``; None where
-            it says nothing.
+        success: what the environment's info says under one of SUCCESS; None where it says
+            nothing.
         info: as the environment gave it.
     """
 
@@ -86,9 +89,10 @@ class GymWorld:
     """One environment, played episode by episode.
 
     Args:
-        env: its action space is a Box; its observation space a Box, or a Dict of them.
+        env: its action space is a Box; its observation space a Box, or a Dict of them, which
+            may hold further Dicts.
         ranges: low and high by field, for what the space leaves without bounds. A field is
-            a key of the Dict, or ``observation``.
+            a key of the Dict, or ``observation``; of a Dict within, both keys: ``pixels_front``.
 
     Raises:
         UserError: a space does not fit, or is unbounded and without a stated range.
@@ -115,7 +119,7 @@ class GymWorld:
         Raises:
             SpecError: it holds a number that is not finite.
         """
-        parts = self._raw if isinstance(self._raw, Mapping) else {"observation": self._raw}
+        parts = dict(_leaves(self._raw))
         numbers = [
             np.asarray(parts[field.name], np.float32).ravel()
             for field in self.observation_spec.fields
@@ -130,7 +134,7 @@ class GymWorld:
         action = self.action_spec.to_box(self.action_spec.check(values))
         action = action.astype(self._dtype).reshape(self._shape)
         self._raw, reward, terminal, truncated, self.info = self.env.step(action)
-        said = self.info.get("is_success", self.info.get("success"))
+        said = next((self.info[name] for name in SUCCESS if name in self.info), None)
         success = None if said is None else bool(said)
         return Transition(float(reward), bool(terminal), bool(truncated), success, self.info)
 
@@ -171,10 +175,22 @@ def action_spec(space: spaces.Space[Any], name: str) -> ActionSpec:
     return ActionSpec.box(low.tolist(), high.tolist())
 
 
+def _leaves(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """The spaces in a space, or the values in an observation of it, by name."""
+    if not isinstance(tree, Mapping):
+        yield name or "observation", tree
+        return
+    for key, part in tree.items():
+        yield from _leaves(part, f"{name}_{key}" if name else key)
+
+
 def _keys(space: spaces.Space[Any], name: str) -> dict[str, spaces.Box]:
     """The Boxes of an observation by name."""
-    keys = dict(space.spaces) if isinstance(space, spaces.Dict) else {"observation": space}
-    for key, part in keys.items():
+    keys: dict[str, spaces.Space[Any]] = {}
+    for key, part in _leaves(space):
+        if key in keys:
+            raise UserError(f"environment '{name}' has two observations that become '{key}'")
+        keys[key] = part
         if not isinstance(part, spaces.Box):
             raise UserError(
                 f"environment '{name}': observation '{key}' is {part}: only a Box, or a Dict of "

@@ -105,6 +105,43 @@ def test_a_time_limit_truncates_and_is_not_terminal():
     assert (second.terminal, second.truncated, second.success) == (False, True, False)
 
 
+@pytest.mark.parametrize("name", ["is_success", "success", "succeed"])
+def test_success_is_read_by_whatever_name_it_has(name):
+    class Named(Corridor):
+        def step(self, action: np.ndarray) -> Any:
+            *rest, info = super().step(action)
+            return *rest, {name: info["is_success"]}
+
+    world = GymWorld(Named())
+    world.reset(0)
+    assert [world.step([1, 0]).success for _ in range(2)] == [False, True]
+
+
+def test_what_lies_in_a_dict_within_is_named_by_both():
+    picture = spaces.Box(0, 255, (4, 6, 3), np.uint8)
+    layout = {"agent": spaces.Box(-1, 1, (2,)), "pixels": spaces.Dict(wrist=picture, front=picture)}
+
+    class Nested(Corridor):
+        def _observe(self) -> Any:
+            pictures = {name: np.full((4, 6, 3), i, np.uint8) for i, name in enumerate("fw")}
+            pixels = {"wrist": pictures["w"], "front": pictures["f"]}
+            return {"pixels": pixels, "agent": np.float32([0.5, 1])}
+
+    world = GymWorld(Nested(spaces.Dict(layout)))
+    world.reset(0)
+    seen = world.observe(0)
+    names = [image.name for image in world.observation_spec.images]
+    seen_in = {name: int(image.max()) for name, image in zip(names, seen.images, strict=True)}
+    assert seen_in == {"pixels_front": 0, "pixels_wrist": 1}
+    np.testing.assert_allclose(seen.state, [0.5, 1])
+
+
+def test_two_observations_of_one_name_are_refused():
+    part = spaces.Box(-1, 1, (2,))
+    with pytest.raises(UserError, match="two observations that become 'a_b'"):
+        GymWorld(Corridor(spaces.Dict({"a": spaces.Dict({"b": part}), "a_b": part})))
+
+
 def test_success_is_terminal():
     world = GymWorld(TimeLimit(Corridor(), 20))
     world.reset(0)
