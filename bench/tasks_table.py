@@ -31,8 +31,8 @@ HEADER = (
 )
 
 
-def _text(value: Any, form: str) -> str:
-    return "-" if value is None else format(value, form)
+def _text(value: Any, form: str, unit: str = "") -> str:
+    return "-" if value is None else format(value, form) + unit
 
 
 def row(data: RunData, method: str) -> str:
@@ -51,7 +51,7 @@ def row(data: RunData, method: str) -> str:
         str(training["env_steps"]),
         str(human),
         _text(None if wall is None else wall / 60, ".1f"),
-        _text(evaluation["cycle_time_s"], ".1f") + " s",
+        _text(evaluation["cycle_time_s"], ".1f", " s"),
     )
     return "| " + " | ".join(cells) + " |"
 
