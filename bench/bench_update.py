@@ -1,8 +1,9 @@
 """Times one full update of the learner beside its matrix products alone.
 
 The twin makes the products that the update makes, on tensors of the same shapes and
-layouts, into memory that is already there; update and twin take turns, so that what
-else runs on the machine weighs on both.
+layouts, into memory that is already there. Some updates follow one another, as a learner makes
+them, then as many twins, and so on in turns, so that what else runs on the machine weighs on
+both, and neither finds its caches full of the other's numbers.
 
     python bench/bench_update.py --threads 1
 """
@@ -27,6 +28,7 @@ from hilserl_policy.networks import Architecture
 from hilserl_replay.buffer import ReplayBuffer
 
 STATE_DIM, ARM_DIM = 36, 3
+IN_A_ROW, WARMING = 20, 3  # of either in its turn; the first of these fill caches, untimed
 PRODUCTS = ("mm", "addmm", "bmm", "baddbmm")
 
 
@@ -111,12 +113,13 @@ def compare(
 ) -> tuple[float, float]:
     """Median seconds of each, taking turns."""
     seconds: tuple[list[float], list[float]] = ([], [])
-    for i in range(repeats + 5):
+    for _ in range(-(-repeats // (IN_A_ROW - WARMING))):
         for function, times in zip((update, twin), seconds, strict=True):
-            start = time.perf_counter()
-            function()
-            if i >= 5:  # the first ones warm caches
-                times.append(time.perf_counter() - start)
+            for i in range(IN_A_ROW):
+                start = time.perf_counter()
+                function()
+                if i >= WARMING:
+                    times.append(time.perf_counter() - start)
     return statistics.median(seconds[0]), statistics.median(seconds[1])
 
 
