@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -115,6 +116,14 @@ class Table:
         process = self.processes.pop(name)
         process.kill()
         process.wait()
+
+    def stall(self, seconds: float) -> None:
+        """Nothing on the table runs for so long, as on a machine that is out of breath."""
+        for process in self.processes.values():
+            process.send_signal(signal.SIGSTOP)
+        time.sleep(seconds)
+        for process in self.processes.values():
+            process.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
         for name in list(self.processes):

@@ -94,6 +94,19 @@ def test_a_person_pushes_the_leader_leads_and_gives_the_arm_back(table: Table) -
     assert (np.abs(np.diff(commands, axis=0)) <= ONE_STEP).all(), "the follower was to jump"
 
 
+def test_a_stall_of_everything_costs_nobody_their_push(table: Table) -> None:
+    leader = table.arms["koch_leader"]
+    table.until(lambda: follows(table))
+    table.start("policy", [POLICY])
+    table.until(lambda: any(a.source == Source.POLICY and any(a.values) for a in table.actions))
+    table.spin(0.5)
+    leader.push(1, 1.0)
+    table.spin(0.05)
+    assert table.arbitration.state == Arbitration.POLICY
+    table.stall(0.35)
+    table.until(lambda: table.arbitration.state == Arbitration.HANDOVER, 5.0)
+
+
 @pytest.mark.parametrize("victim", ["policy", "leader_node", "koch_leader", "mux", "koch_follower"])
 def test_whoever_dies_the_arm_holds(table: Table, victim: str) -> None:
     leader, follower = table.arms["koch_leader"], table.arms["koch_follower"]

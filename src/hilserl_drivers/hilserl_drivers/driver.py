@@ -199,9 +199,14 @@ class Driver:
     def set_role(self, role: Role) -> None:
         """Lets go of the arm for a person to move, or has it follow again from where it is.
 
+        A role that it has already changes nothing: who lost sight of the arm asks again, and
+        the arm must not give way to a hand on it, or fall behind, because of the question.
+
         Raises:
             UserError: as ``activate``.
         """
+        if role == self.role:
+            return
         self.role = role
         if self.state == State.ACTIVE:
             self.activate()

@@ -11,7 +11,7 @@ MAX_CYCLE = 0.05
 """s: a cycle that took longer moves the setpoint no further than one that took this long."""
 
 REJOINED = 0.02
-"""rad, from the command, at which the setpoint has caught up with it."""
+"""rad, from the command, at which a joint's setpoint has caught up with it."""
 
 
 class CommandError(ValueError):
@@ -23,7 +23,8 @@ class Setpoint:
 
     It moves so as to be there when the next command is due, no faster than the velocity
     limits allow; and slower while it catches up with a command far from where it stands,
-    which is so after the torque was switched on, and after the bus was gone.
+    which is so after the torque was switched on, and after the bus was gone. Each joint
+    catches up for itself: behind commands that never rest, all of them would never do at once.
 
     Args:
         low, high: (joints,) rad.
@@ -49,7 +50,7 @@ class Setpoint:
         self._command = np.zeros_like(self.low)
         self._speed = np.zeros_like(self.low)
         self._commanded_at = -np.inf
-        self._rejoining = True
+        self._rejoining = np.ones(self.low.shape, bool)
         self._given_speed = False
         self.value = np.zeros_like(self.low)
 
@@ -58,7 +59,7 @@ class Setpoint:
         self.value = np.array(position, float)
         self._command = self.value.copy()
         self._commanded_at = -np.inf
-        self._rejoining = True
+        self._rejoining[:] = True
 
     def command(self, target: ArrayLike, now: float, speed: float | None = None) -> None:
         """Takes a new command (joints,) rad.
@@ -100,10 +101,10 @@ class Setpoint:
         """Moves on by the time of a cycle; returns where the joints are to be, (joints,) rad."""
         if not self.holds(now):
             limit = self.velocity
-            if self._rejoining and not self._given_speed:
-                limit = np.minimum(limit, self._rejoin_velocity)
+            if not self._given_speed:
+                slow = np.minimum(limit, self._rejoin_velocity)
+                limit = np.where(self._rejoining, slow, limit)
             step = np.minimum(self._speed, limit) * min(max(seconds, 0.0), MAX_CYCLE)
             self.value = self.value + np.clip(self._command - self.value, -step, step)
-            if np.abs(self._command - self.value).max() < REJOINED:
-                self._rejoining = False
+            self._rejoining &= np.abs(self._command - self.value) >= REJOINED
         return self.value

@@ -53,6 +53,20 @@ def test_a_leader_is_limp_while_it_leads_and_follows_from_where_it_is(name):
         rig.driver.home()
 
 
+def test_asked_for_the_role_that_it_has_it_does_not_give_way_to_a_hand():
+    rig = ArmRig("koch_leader")
+    rig.start()
+    wanted = command_of(rig, 0.1)
+    rig.run(0.5, wanted)
+    rig.emulated.joints[1].load = -1.0
+    rig.run(0.3, wanted)
+    setpoint = rig.driver.setpoint.value.copy()
+    assert abs(rig.emulated.angles()[1] - wanted[1]) > 0.25
+    rig.driver.set_role(Role.FOLLOW)
+    rig.run(0.01)
+    assert rig.driver.setpoint.value == pytest.approx(setpoint)
+
+
 def test_friction_compensation_pushes_the_way_the_hand_moves():
     rig = ArmRig("koch_leader", DriverSettings(friction_current=0.05))
     rig.start()

@@ -38,6 +38,20 @@ def test_it_catches_up_slowly_and_then_follows_at_full_speed():
     assert setpoint.advance(3.01, 0.01)[0] == pytest.approx(0.98)
 
 
+def test_behind_commands_that_never_rest_each_joint_catches_up_for_itself():
+    setpoint = make(period=0.02)
+    setpoint.start([-0.5, 0.0])
+    late = []
+    for n in range(600):
+        now = 0.01 * n
+        # Faster than it catches up with, and never both at rest at once.
+        wanted = 0.4 * np.sin(4.0 * now + np.array([0.0, 1.5]))
+        setpoint.command(wanted, now)
+        late.append(np.abs(setpoint.advance(now, 0.01) - wanted))
+    assert max(late[0]) > 0.3
+    assert np.max(late[-200:]) < 0.03
+
+
 def test_silence_holds_and_a_start_forgets_the_command():
     setpoint = make()
     setpoint.command([0.4, 0.0], 0.0)

@@ -25,6 +25,10 @@ CLOSE, STAY, OPEN = -1.0, 0.0, 1.0
 CLOSES_BELOW, OPENS_ABOVE = 0.4, 0.6
 """Share of its way open, below and above which the leader's gripper closes and opens."""
 
+BLINK, BLACKOUT = 0.1, 1.0
+"""s between two measurements, from which on a push may have begun, or the arm may have been
+left behind, unseen; and from which on nothing is known of it any more."""
+
 
 @dataclass(frozen=True)
 class PushSettings:
@@ -45,7 +49,8 @@ class PushSettings:
     push_seconds: float = parameter(0.15, "s that a push lasts", low=0.0, high=2.0)
     rearm_seconds: float = parameter(
         0.5,
-        "s of following within half of these limits, after which a push counts again",
+        "s of following within half of these limits, after which a push counts again; and "
+        "that a push lasts after a stall",
         low=0.0,
         high=10.0,
     )
@@ -56,14 +61,19 @@ class PushDetector:
 
     It counts a push once. Before the next, the arm must have followed well for a while: so an
     arm that is still on its way, or held where it was released, does not take over again.
+
+    A stall of the machine must not cost a person their push, so a short gap in the measurements
+    leaves it armed; but an arm that fell behind meanwhile is not pushed either. After a gap a
+    push therefore lasts ``rearm_seconds``, until the arm has been seen to follow.
     """
 
     def __init__(self, settings: PushSettings) -> None:
         self._settings = settings
         self._angle = np.full(len(JOINT_NAMES), settings.push_angle)
         self._angle[GRIPPER] = settings.squeeze_angle
-        self._armed = False
+        self._armed = self._blinked = False
         self._since: float | None = None
+        self._seen = -np.inf
 
     def restart(self) -> None:
         """Waits until the arm follows well before a push counts."""
@@ -77,13 +87,15 @@ class PushDetector:
             current: (6,) A; nan where a servo measures none.
             now: s.
         """
+        self._notice_gap(now)
         # nan compares as False: what is not known neither pushes nor follows well.
         away = np.abs(np.asarray(error, float))
+        follows = bool((away < self._angle / 2).all())
         resists = ~(np.abs(np.asarray(current, float)) < self._settings.push_current)
-        if self._armed:
-            sought, wait = bool((resists & (away > self._angle)).any()), self._settings.push_seconds
-        else:
-            sought, wait = bool((away < self._angle / 2).all()), self._settings.rearm_seconds
+        self._blinked = self._blinked and not follows
+        sought = bool((resists & (away > self._angle)).any()) if self._armed else follows
+        quick = self._armed and not self._blinked
+        wait = self._settings.push_seconds if quick else self._settings.rearm_seconds
         if not sought:
             self._since = None
             return False
@@ -93,6 +105,13 @@ class PushDetector:
         pushed = self._armed
         self._armed, self._since = not self._armed, None
         return pushed
+
+    def _notice_gap(self, now: float) -> None:
+        gap, self._seen = now - self._seen, now
+        if gap > BLACKOUT:
+            self.restart()
+        elif gap > BLINK:
+            self._blinked, self._since = True, None
 
 
 class LeaderMapping:
@@ -235,7 +254,6 @@ class Leader:
         """Whether a person has just taken it; to be asked at every measurement."""
         target = self.target(now)
         if target is None or not self.is_there(now):
-            self._push.restart()
             return False
         assert self._leader.position is not None
         return self._push.update(self._leader.position - target, self._current, now)

@@ -146,6 +146,27 @@ def test_a_push_counts_once_and_only_after_the_arm_followed():
     assert times.feed(1.0, -0.5, -0.3) == 1
 
 
+def test_a_stall_costs_nobody_their_push_and_makes_none():
+    times = Times()
+    times.feed(1.0, 0.02)
+    times.feed(0.05, 0.5)
+    times.now += 0.4
+    assert times.feed(0.4, 0.5) == 0, "it may only have fallen behind"
+    assert times.feed(0.2, 0.5) == 1
+
+    times.feed(1.0, 0.02)
+    times.now += 0.4
+    assert times.feed(0.3, 0.5) == 0
+    assert times.feed(0.05, 0.02) == 0, "it had, and follows again"
+    assert times.feed(0.2, 0.5) == 1, "as soon as ever"
+
+    times.feed(1.0, 0.02)
+    times.now += 2.0
+    assert times.feed(3.0, 0.5) == 0, "after that long nothing is known of it"
+    assert times.feed(0.6, 0.02) == 0
+    assert times.feed(0.2, 0.5) == 1
+
+
 def test_lagging_without_resistance_is_no_push():
     times = Times()
     times.feed(1.0, 0.02)
