@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from hilserl_learner.encoder_training import Refresh
 from hilserl_learner.experience import Experience
 from hilserl_learner.sac import State
-from hilserl_policy.networks import Parameters
+from hilserl_policy.mlp import Parameters
 
 _AT_ONCE = 64  # frames encoded between two of the learner's updates
 _SAMPLE = 8192  # observations that the map between features is fitted to

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from hilserl_policy.networks import Parameters
+from hilserl_policy.mlp import Parameters
 
 ADAM_BETA1, ADAM_BETA2, ADAM_EPSILON = 0.9, 0.999, 1e-8
 
@@ -62,45 +62,16 @@ def adam(trained: Trained, gradient: Sequence[Tensor], learning_rate: float) -> 
     )
 
 
-def descend(
-    trained: Trained,
-    loss: Callable[[Parameters], tuple[Tensor, Any]],
-    learning_rate: float,
-    limit: float,
-) -> tuple[Tensor, Any]:
+def descend(trained: Trained, gradient: list[Tensor], learning_rate: float, limit: float) -> None:
     """One step down a loss, in place.
 
     Args:
         trained: what to move.
-        loss: of the parameters; a scalar, and whatever else is wanted of its making.
+        gradient: of the loss, in the order of the parameters; it is changed.
         learning_rate: of Adam.
         limit: norm of the whole gradient beyond which it is scaled down to it; 0: never.
-
-    Returns:
-        The loss before the step, and what came with it.
     """
-    return descend_together((trained,), loss, learning_rate, limit)
-
-
-def descend_together(
-    trained: Sequence[Trained],
-    loss: Callable[..., tuple[Tensor, Any]],
-    learning_rate: float,
-    limit: float,
-) -> tuple[Tensor, Any]:
-    """As ``descend``, with a loss of the parameters of several, each limited by itself."""
-    with torch.enable_grad():
-        leaves = [
-            {name: value.detach().requires_grad_() for name, value in each.parameters.items()}
-            for each in trained
-        ]
-        value, other = loss(*leaves)
-        wanted = [leaf for each in leaves for leaf in each.values()]
-        gradient = list(torch.autograd.grad(value, wanted))
-    for each in trained:
-        own, gradient = gradient[: len(each.parameters)], gradient[len(each.parameters) :]
-        if limit:
-            norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(own)))
-            torch._foreach_mul_(own, (limit / (norm + 1e-6)).clamp(max=1.0))
-        adam(each, own, learning_rate)
-    return value.detach(), other
+    if limit:
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradient)))
+        torch._foreach_mul_(gradient, (limit / (norm + 1e-6)).clamp(max=1.0))
+    adam(trained, gradient, learning_rate)

@@ -10,7 +10,7 @@ from hilserl_description.robot_parameters import RobotParameters
 from hilserl_learner.acceleration import DEVICES
 from hilserl_policy.backbones import BACKBONES
 from hilserl_policy.encoders import ENCODERS, HEADS
-from hilserl_policy.networks import ACTIVATIONS
+from hilserl_policy.mlp import ACTIVATIONS
 
 
 @dataclass(frozen=True)

@@ -14,19 +14,44 @@ frames alone.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
 from torch.func import functional_call
 
+from hilserl_learner.losses import critic_loss
 from hilserl_learner.metrics import critic_record
-from hilserl_learner.optimise import Trained, descend_together
+from hilserl_learner.optimise import Trained, descend
 from hilserl_learner.parameters import AlgorithmParameters
 from hilserl_learner.sac import Sac, State
 from hilserl_policy.augmentation import random_shift
 from hilserl_policy.encoders import Encoder
-from hilserl_policy.networks import Architecture, Masks, Parameters
+from hilserl_policy.mlp import Masks, Parameters, Tape
+from hilserl_policy.networks import Architecture, critic_forward
 from hilserl_replay.buffer import Batch
+
+
+@dataclass(frozen=True)
+class _Look:
+    """Features of frames, and the parameters that they came from.
+
+    Attributes:
+        columns: of the networks' inputs, where the features stand.
+    """
+
+    features: Tensor
+    leaves: list[Tensor]
+    columns: slice
+
+    def gradients(self, features: Tensor) -> list[Tensor]:
+        """Of the encoder's parameters, from the features' (batch, feature_dim)."""
+        return list(torch.autograd.grad(self.features, self.leaves, features))
+
+
+def _with(batch: Batch, features: Tensor) -> Batch:
+    return batch._replace(state=torch.cat((batch.state, features), 1))
 
 
 class PixelSac(Sac):
@@ -68,7 +93,18 @@ class PixelSac(Sac):
         """The batch with the features of its frames in its states."""
         assert state.vision is not None
         features = self._see(state.vision.parameters, batch.frames, batch.state)
-        return batch._replace(state=torch.cat((batch.state, features), 1))
+        return _with(batch, features)
+
+    def _look(self, vision: Trained, batch: Batch) -> tuple[Batch, _Look]:
+        """The same, and how the encoder's gradient follows from that of the features."""
+        with torch.enable_grad():
+            leaves = {
+                name: value.detach().requires_grad_() for name, value in vision.parameters.items()
+            }
+            features = self._see(leaves, batch.frames, batch.state)
+        columns = slice(batch.state.shape[1], batch.state.shape[1] + features.shape[1])
+        look = _Look(features, list(leaves.values()), columns)
+        return _with(batch, features.detach()), look
 
     def update_critic(
         self,
@@ -84,28 +120,29 @@ class PixelSac(Sac):
         following = self._see(state.vision.parameters, batch.next_frames, batch.next_state)
         ahead = batch._replace(next_state=torch.cat((batch.next_state, following), 1))
         target = self.critic_target(state, ahead, noise, subset, target_dropout)
-
-        def loss(critic: Parameters, vision: Parameters) -> tuple[Tensor, Tensor]:
-            features = self._see(vision, batch.frames, batch.state)
-            return self.critic_loss(critic, batch, target, dropout, features)
-
-        settings, trained = self.settings, (state.critic, state.vision)
-        rate, limit = settings.learning_rate, settings.gradient_limit
-        value, q = descend_together(trained, loss, rate, limit)
-        return critic_record(value / settings.critics, q, target, batch)
+        seen, looked = self._look(state.vision, batch)
+        tape = Tape()
+        q = critic_forward(
+            state.critic.parameters, seen.state, batch.action, self.architecture, dropout, tape
+        )
+        loss, taken, gradient = critic_loss(q, batch.gripper, target)
+        own, features = tape.all_gradients(gradient, looked.columns)
+        rate, limit = self.settings.learning_rate, self.settings.gradient_limit
+        descend(state.critic, own, rate, limit)
+        descend(state.vision, looked.gradients(features), rate, limit)
+        return critic_record(loss, taken, target, batch)
 
     def update_by_cloning(self, state: State, batch: Batch) -> Tensor:
         """Moves actor and encoder towards people's actions alone; returns the (1,) loss."""
         assert state.vision is not None
-
-        def loss(actor: Parameters, vision: Parameters) -> tuple[Tensor, None]:
-            features = self._see(vision, batch.frames, batch.state)
-            return self.cloning_loss(actor, batch, features), None
-
-        settings, trained = self.settings, (state.actor, state.vision)
-        rate, limit = settings.cloning_learning_rate, settings.gradient_limit
-        value, _ = descend_together(trained, loss, rate, limit)
-        return value[None]
+        seen, looked = self._look(state.vision, batch)
+        tape = Tape()
+        loss, gradient = self.cloning_loss(state.actor.parameters, seen, tape)
+        own, features = tape.all_gradients(gradient, looked.columns)
+        rate, limit = self.settings.cloning_learning_rate, self.settings.gradient_limit
+        descend(state.actor, own, rate, limit)
+        descend(state.vision, looked.gradients(features), rate, limit)
+        return loss[None]
 
     def actor_step(self, state: State, batch: Batch, noise: Tensor, dropout: Masks) -> Tensor:
         """As without pixels, on the features as they are."""

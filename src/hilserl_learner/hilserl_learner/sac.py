@@ -1,7 +1,7 @@
 """RLPD: soft actor-critic with an ensemble of critics, on human and own experience.
 
 The update functions take tensors and change tensors in place; they hold no Python branch
-on data, and randomness comes in as an argument.
+on data, and randomness comes in as an argument. Gradients are written out (``losses``).
 """
 
 from __future__ import annotations
@@ -13,23 +13,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hilserl_core.step import Source
 from hilserl_learner import silri
 from hilserl_learner.acceleration import accelerate
+from hilserl_learner.losses import Cloning, cloning, critic_loss, people_share
 from hilserl_learner.metrics import critic_record
 from hilserl_learner.optimise import Trained, adam, descend
 from hilserl_learner.parameters import AlgorithmParameters
-from hilserl_policy.distribution import ActionDistribution
+from hilserl_policy.distribution import through_tanh
+from hilserl_policy.mlp import Masks, Parameters, Tape
 from hilserl_policy.networks import (
     Architecture,
-    Masks,
-    Parameters,
     actor_forward,
     critic_forward,
     init_actor,
     init_critics,
 )
 from hilserl_replay.buffer import Batch
+
+CLONED_GRIPPER = 0.1
+"""What the gripper's cross-entropy counts beside the arm's squared error, in cloning alone."""
 
 
 class State(NamedTuple):
@@ -46,21 +48,6 @@ class State(NamedTuple):
     temperature: Trained  # "raw" (2,): arm and gripper, before the softplus
     restraint: silri.Restraint | None = None  # where cloning is by state
     vision: Trained | None = None  # the encoder, where the critics train it (``pixels``)
-
-
-def _taken(values: Tensor, gripper: Tensor) -> Tensor:
-    """Of (..., choices, batch), the row of each sample's gripper choice: (..., batch)."""
-    if values.shape[-2] == 1:  # no gripper
-        return values[..., 0, :]
-    choices = torch.arange(values.shape[-2], device=values.device)[:, None]
-    # A sum over three rows instead of a gather: its gradient is a product, not a scatter.
-    return (values * (choices == gripper)).sum(-2)
-
-
-def _people(batch: Batch) -> Tensor:
-    """(batch,): each step of a person's share of them all, 0 of the policy's."""
-    people = (batch.source != int(Source.POLICY)).float()
-    return people / people.sum().clamp(min=1.0)
 
 
 class Sac:
@@ -127,7 +114,7 @@ class Sac:
         """
         arch, settings = self.architecture, self.settings
         policy = actor_forward(state.actor.parameters, batch.next_state, arch)
-        action, log_density = policy.sample(noise)
+        action, log_density, _ = policy.sample(noise)
         target = state.target
         if settings.target_subset < settings.critics:
             target = {name: value[subset] for name, value in target.items()}
@@ -150,31 +137,13 @@ class Sac:
     ) -> Tensor:
         """Moves every critic towards the target; returns its ``critic_record``."""
         target = self.critic_target(state, batch, noise, subset, target_dropout)
-
-        def loss(parameters: Parameters) -> tuple[Tensor, Tensor]:
-            return self.critic_loss(parameters, batch, target, dropout)
-
-        settings = self.settings
-        value, q = descend(state.critic, loss, settings.learning_rate, settings.gradient_limit)
-        return critic_record(value / settings.critics, q, target, batch)
-
-    def critic_loss(
-        self,
-        parameters: Parameters,
-        batch: Batch,
-        target: Tensor,
-        dropout: Masks,
-        features: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """Squared error to ``target``, summed over the critics, and their values (ensemble, batch).
-
-        ``features`` are what ``critic_forward`` takes by that name.
-        """
+        settings, critic, tape = self.settings, state.critic, Tape()
         q = critic_forward(
-            parameters, batch.state, batch.action, self.architecture, dropout, features
+            critic.parameters, batch.state, batch.action, self.architecture, dropout, tape
         )
-        q = _taken(q, batch.gripper)
-        return (q - target).square().mean(1).sum(0), q.detach()
+        loss, taken, gradient = critic_loss(q, batch.gripper, target)
+        descend(critic, tape.gradients(gradient), settings.learning_rate, settings.gradient_limit)
+        return critic_record(loss, taken, target, batch)
 
     def update_targets(self, state: State) -> None:
         """Moves the target critics a little towards the critics."""
@@ -192,13 +161,6 @@ class Sac:
             self.settings.actor_average,
         )
 
-    def _cloning_errors(self, policy: ActionDistribution, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Mean squared error of the arm and cross-entropy of the gripper on people's steps."""
-        share = _people(batch)
-        arm = (share * (policy.arm - batch.action).square().mean(1)).sum()
-        log_probability = _taken(policy.gripper_log_probability, batch.gripper)
-        return arm, -(share * log_probability).sum()
-
     def update_actor(
         self, state: State, batch: Batch, noise: Tensor, dropout: Masks = ()
     ) -> Tensor:
@@ -211,32 +173,43 @@ class Sac:
         """
         settings, arch = self.settings, self.architecture
         alpha = F.softplus(state.temperature.parameters["raw"])
-        bound = None
-        if state.restraint is not None:
-            bound = silri.bound(state.restraint, batch, _people(batch), arch)
+        tape, critic_tape = Tape(), Tape()
+        policy = actor_forward(state.actor.parameters, batch.state, arch, tape)
+        sample, arm = policy.sample(noise), policy.arm
+        q = critic_forward(
+            state.critic.parameters, batch.state, sample.action, arch, dropout, critic_tape
+        )
+        # What the gripper's choice costs: less of its value, less of its entropy.
+        log_probability = policy.gripper_log_probability
+        probability = log_probability.exp()
+        costs = probability * torch.sub(alpha[1] * log_probability, q.mean(0))
+        value = alpha[0] * sample.log_density + costs.sum(0)
+        clone = cloning(policy, arm, batch)
+        loss, share, pull = self._held_to_people(state, batch, value, arm, clone)
+        loss = loss + settings.gripper_cloning_weight * clone.gripper
 
-        def loss(parameters: Parameters) -> tuple[Tensor, tuple[Tensor, ...]]:
-            policy = actor_forward(parameters, batch.state, arch)
-            action, log_density = policy.sample(noise)
-            q = critic_forward(state.critic.parameters, batch.state, action, arch, dropout).mean(0)
-            log_probability = policy.gripper_log_probability
-            probability = log_probability.exp()
-            arm, gripper = self._cloning_errors(policy, batch)
-            # What the gripper's choice costs: less of its value, less of its entropy.
-            cost = (probability * torch.sub(alpha[1] * log_probability, q)).sum(0)
-            value = alpha[0] * log_density + cost
-            if bound is None:
-                total = value.mean() + settings.cloning_weight * arm
-            else:
-                total = silri.restrained(value, policy.arm, bound)
-            return total + settings.gripper_cloning_weight * gripper, (
-                arm.detach(),
-                -log_density.detach().mean(),
-                policy.gripper_entropy().mean(),
-            )
+        # Each gradient is named as what it belongs to; ``share`` is that of ``value``.
+        through_q = (probability * (share / -len(q))).expand(q.shape)
+        action = critic_tape.input_gradient(through_q, slice(arch.state_dim, None))
+        mean, log_std = sample.gradient(action, alpha[0] * share)
+        gripper = (costs + alpha[1] * probability) * share
+        gripper = gripper.add_(clone.gripper_gradient, alpha=settings.gripper_cloning_weight)
+        gradient = policy.gradient(mean.add_(through_tanh(pull, arm)), log_std, gripper)
+        rate, limit = settings.learning_rate, settings.gradient_limit
+        descend(state.actor, tape.gradients(gradient), rate, limit)
+        entropy = -(probability * log_probability).sum(0).mean()
+        return torch.stack((loss, clone.arm, -sample.log_density.mean(), entropy))
 
-        value, metrics = descend(state.actor, loss, settings.learning_rate, settings.gradient_limit)
-        return torch.stack((value, *metrics))
+    def _held_to_people(
+        self, state: State, batch: Batch, value: Tensor, arm: Tensor, clone: Cloning
+    ) -> tuple[Tensor, Tensor | float, Tensor]:
+        """The loss of the arm; its gradient by ``value`` (batch,) and ``arm`` (batch, arm_dim)."""
+        if state.restraint is None:
+            weight = self.settings.cloning_weight
+            loss = value.mean() + weight * clone.arm
+            return loss, 1 / len(value), weight * clone.arm_gradient
+        bound = silri.bound(state.restraint, batch, people_share(batch), self.architecture)
+        return silri.restrained(value, arm, bound)
 
     def update_temperature(self, state: State, entropy: Tensor) -> Tensor:
         """Moves the temperatures so that ``entropy`` (2,) comes to its target; returns the arm's.
@@ -252,23 +225,25 @@ class Sac:
 
     def update_by_cloning(self, state: State, batch: Batch) -> Tensor:
         """Moves the actor towards people's actions alone; returns the (1,) loss."""
-
-        def loss(parameters: Parameters) -> tuple[Tensor, None]:
-            return self.cloning_loss(parameters, batch), None
-
-        settings = self.settings
-        value, _ = descend(
-            state.actor, loss, settings.cloning_learning_rate, settings.gradient_limit
-        )
-        return value[None]
+        settings, tape = self.settings, Tape()
+        loss, gradient = self.cloning_loss(state.actor.parameters, batch, tape)
+        rate, limit = settings.cloning_learning_rate, settings.gradient_limit
+        descend(state.actor, tape.gradients(gradient), rate, limit)
+        return loss[None]
 
     def cloning_loss(
-        self, parameters: Parameters, batch: Batch, features: Tensor | None = None
-    ) -> Tensor:
-        """Error of the actor to people's actions; ``features`` are as ``actor_forward`` has it."""
-        policy = actor_forward(parameters, batch.state, self.architecture, features)
-        arm, gripper = self._cloning_errors(policy, batch)
-        return arm + 0.1 * gripper
+        self, parameters: Parameters, batch: Batch, tape: Tape
+    ) -> tuple[Tensor, Tensor]:
+        """Error of the actor to people's actions, and the gradient of the actor's outputs."""
+        policy = actor_forward(parameters, batch.state, self.architecture, tape)
+        arm = policy.arm
+        clone = cloning(policy, arm, batch)
+        gradient = policy.gradient(
+            through_tanh(clone.arm_gradient, arm),
+            torch.zeros_like(policy.log_std),
+            CLONED_GRIPPER * clone.gripper_gradient,
+        )
+        return clone.arm + CLONED_GRIPPER * clone.gripper, gradient
 
     def update_restraint(self, state: State, batch: Batch) -> Tensor:
         """Moves the multipliers of the cloning term and what they rest on; returns their mean.
@@ -278,7 +253,7 @@ class Sac:
         restraint, settings, arch = state.restraint, self.settings, self.architecture
         if restraint is None:
             return torch.full_like(state.actor.updates[None], settings.cloning_weight)
-        rate, share = settings.learning_rate, _people(batch)
+        rate, share = settings.learning_rate, people_share(batch)
         silri.update_people(restraint, batch, share, arch, rate, settings.gradient_limit)
         arm = actor_forward(state.actor.parameters, batch.state, arch).arm
         rate = settings.multiplier_learning_rate
@@ -289,7 +264,9 @@ class Sac:
         assert state.restraint is not None
         settings = self.settings
         rate, limit = settings.cloning_learning_rate, settings.gradient_limit
-        silri.update_people(state.restraint, batch, _people(batch), self.architecture, rate, limit)
+        silri.update_people(
+            state.restraint, batch, people_share(batch), self.architecture, rate, limit
+        )
 
     # Whole steps, as pure as their parts.
 

@@ -35,9 +35,10 @@ from torch import Tensor
 
 from hilserl_learner.optimise import Trained, descend
 from hilserl_learner.parameters import AlgorithmParameters
+from hilserl_policy.distribution import ActionDistribution, through_tanh
+from hilserl_policy.mlp import Parameters, Tape
 from hilserl_policy.networks import (
     Architecture,
-    Parameters,
     actor_forward,
     critic_forward,
     init_actor,
@@ -85,15 +86,24 @@ def people_at(
     parameters: Parameters, state: Tensor, architecture: Architecture
 ) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of what people would do, (batch, arm_dim) action units each."""
-    distribution = actor_forward(parameters, state, _people(architecture))
-    log_std = distribution.log_std.clamp(min=math.log(LEAST_STD))
-    return distribution.arm, log_std.exp().mT
+    policy = actor_forward(parameters, state, _people(architecture))
+    return policy.arm, _deviation(policy)
+
+
+def _deviation(policy: ActionDistribution) -> Tensor:
+    return policy.log_std.clamp(min=math.log(LEAST_STD)).exp().mT
 
 
 def multiplier_at(parameters: Parameters, state: Tensor, architecture: Architecture) -> Tensor:
     """The multiplier of each state, (batch,)."""
-    raw = critic_forward(parameters, state, state[:, :0], _of_state(architecture))
-    return F.softplus(raw)[0, 0]
+    return F.softplus(_raw_multiplier(parameters, state, architecture))[0, 0]
+
+
+def _raw_multiplier(
+    parameters: Parameters, state: Tensor, architecture: Architecture, tape: Tape | None = None
+) -> Tensor:
+    """(1, 1, batch), before the softplus."""
+    return critic_forward(parameters, state, state[:, :0], _of_state(architecture), tape=tape)
 
 
 class Bound(NamedTuple):
@@ -117,10 +127,21 @@ def bound(restraint: Restraint, batch: Batch, share: Tensor, architecture: Archi
     return Bound(arm, multiplier * share.sum())
 
 
-def restrained(value: Tensor, arm: Tensor, bound: Bound) -> Tensor:
-    """The actor's loss, where ``value`` (batch,) is -Q and ``arm`` (batch, arm_dim) its mean."""
-    deviation = (arm - bound.arm).square().sum(1)
-    return ((value + bound.multiplier * deviation) / (1 + bound.multiplier)).mean()
+def restrained(value: Tensor, arm: Tensor, bound: Bound) -> tuple[Tensor, Tensor, Tensor]:
+    """The actor's loss, and its gradients.
+
+    Args:
+        value: (batch,), -Q.
+        arm: (batch, arm_dim), the actor's mean action.
+        bound: what it is held to.
+
+    Returns:
+        The loss; the gradient of ``value`` and that of ``arm``, in their shapes.
+    """
+    away, held = arm - bound.arm, bound.multiplier
+    weight = 1 / (len(value) * (1 + held))
+    loss = (weight * (value + held * away.square().sum(1))).sum()
+    return loss, weight, away * (2 * weight * held)[:, None]
 
 
 def update_people(
@@ -132,13 +153,16 @@ def update_people(
     limit: float,
 ) -> None:
     """Makes the actions likelier that people took; ``share`` (batch,) weighs the samples."""
-
-    def loss(parameters: Parameters) -> tuple[Tensor, None]:
-        mean, std = people_at(parameters, batch.state, architecture)
-        unlikely = 0.5 * ((batch.action - mean) / std).square() + std.log()
-        return (share * unlikely.sum(1)).sum(), None
-
-    descend(restraint.people, loss, learning_rate, limit)
+    tape = Tape()
+    policy = actor_forward(restraint.people.parameters, batch.state, _people(architecture), tape)
+    arm, std = policy.arm, _deviation(policy)
+    # The loss is share * (0.5 z^2 + log std), summed.
+    z = (batch.action - arm) / std
+    mean = through_tanh(-share[:, None] * z / std, arm)
+    learns = policy.log_std > math.log(LEAST_STD)
+    log_std = learns * (share * (1 - z.square().mT))
+    gradient = policy.gradient(mean, log_std, policy.gripper_log_probability)
+    descend(restraint.people, tape.gradients(gradient), learning_rate, limit)
 
 
 def update_multiplier(
@@ -156,10 +180,9 @@ def update_multiplier(
     """
     mean, std = people_at(restraint.people.parameters, batch.state, architecture)
     excess = (arm - mean).square().sum(1) - KAPPA * std.sum(1) - SLACK
-
-    def loss(parameters: Parameters) -> tuple[Tensor, Tensor]:
-        multiplier = multiplier_at(parameters, batch.state, architecture)
-        return -(multiplier * excess).mean(), multiplier.detach().mean()
-
-    _, average = descend(restraint.multiplier, loss, learning_rate, limit)
-    return average[None]
+    tape = Tape()
+    raw = _raw_multiplier(restraint.multiplier.parameters, batch.state, architecture, tape)
+    # The loss is -(softplus(raw) * excess), its mean.
+    gradient = torch.sigmoid(raw) * excess / -len(excess)
+    descend(restraint.multiplier, tape.gradients(gradient), learning_rate, limit)
+    return F.softplus(raw).mean()[None]

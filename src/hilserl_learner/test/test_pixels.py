@@ -127,6 +127,35 @@ def test_the_critics_move_as_they_would_on_the_encoders_features(batch):
         torch.testing.assert_close(sac.state.critic.parameters[name], value)
 
 
+def test_the_encoder_moves_by_the_gradient_that_autograd_gives(batch):
+    sac, noise, subset = learner(), torch.zeros(1, 64), torch.arange(2)
+    critic, vision = copy.deepcopy((sac.state.critic, sac.state.vision))
+    following = sac._see(vision.parameters, batch.next_frames, batch.next_state)
+    ahead = batch._replace(next_state=torch.cat((batch.next_state, following), 1))
+    with torch.no_grad():
+        target = sac.critic_target(sac.state, ahead, noise, subset)
+        sac.update_critic(sac.state, batch, noise, subset)
+    leaves = [
+        {name: value.detach().requires_grad_() for name, value in each.parameters.items()}
+        for each in (critic, vision)
+    ]
+    with torch.enable_grad():
+        features = sac._see(leaves[1], batch.frames, batch.state)
+        x, loss = torch.cat((batch.state, features, batch.action), 1), torch.zeros(())
+        for head in range(2):
+            plain, h = {name: value[head] for name, value in leaves[0].items()}, x
+            for layer in range(2):
+                h = h @ plain[f"{layer}.weight"] + plain[f"{layer}.bias"]
+                h = torch.relu(torch.nn.functional.layer_norm(h, h.shape[-1:]))
+            q = h @ plain["out.weight"].T + plain["out.bias"].T
+            loss = loss + (q.gather(1, batch.gripper[:, None])[:, 0] - target).square().mean()
+        wanted = [leaf for each in leaves for leaf in each.values()]
+        expected = torch.autograd.grad(loss, wanted)
+    moved = [*sac.state.critic.first.values(), *sac.state.vision.first.values()]
+    for first, gradient in zip(moved, expected, strict=True):
+        torch.testing.assert_close(first, 0.1 * gradient, rtol=1e-3, atol=1e-6)
+
+
 def test_observations_and_their_successors_are_moved_independently(batch):
     sac = learner(shift=2)
     first, second = sac._moved(batch.frames), sac._moved(batch.frames)

@@ -180,6 +180,31 @@ def test_one_update_is_that_of_a_loop_over_plain_networks(critics, subset, activ
     torch.testing.assert_close(sac.state.temperature.parameters["raw"], expected["raw"])
 
 
+def test_without_a_gripper_the_actor_moves_by_the_same_gradient_as_a_plain_one():
+    settings = replace(SETTINGS, critics=3)
+    sac = Sac(Architecture(STATE, ARM, False, settings.hidden, settings.activation), settings, 5)
+    batch, noise = _batch(), torch.randn(ARM, BATCH, generator=torch.Generator().manual_seed(2))
+    leaves = {
+        name: value.clone().requires_grad_() for name, value in sac.state.actor.parameters.items()
+    }
+    out = _net(leaves, 0, batch.state, settings.activation)
+    normal = torch.distributions.Normal(out[:, :ARM], out[:, ARM:].exp())
+    action, log_density = _sample(normal, noise)
+    x = torch.cat((batch.state, action), 1)
+    critic = sac.state.critic.parameters
+    q = torch.stack([_net(critic, head, x, settings.activation)[:, 0] for head in range(3)])
+    people = batch.source != Source.POLICY
+    arm = (torch.tanh(normal.mean) - batch.action)[people].square().mean()
+    alpha = F.softplus(sac.state.temperature.parameters["raw"])[0]
+    loss = (alpha * log_density - q.mean(0)).mean() + settings.cloning_weight * arm
+    expected = torch.autograd.grad(loss, list(leaves.values()))
+    with torch.no_grad():
+        mine = sac.update_actor(sac.state, batch, noise)
+    torch.testing.assert_close(mine[0], loss.detach())
+    for first, gradient in zip(sac.state.actor.first.values(), expected, strict=True):
+        torch.testing.assert_close(first, 0.1 * gradient)
+
+
 def test_adam_is_torchs_over_many_steps():
     start = {"a": torch.randn(4, 3), "b": torch.randn(2)}
     trained = Trained.start({name: value.clone() for name, value in start.items()})

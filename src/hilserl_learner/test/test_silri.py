@@ -73,6 +73,47 @@ def test_the_multiplier_rises_where_the_actor_strays_from_people_who_are_sure(ge
     assert unsure < 0.5 * SETTINGS.initial_multiplier
 
 
+def test_both_move_by_the_gradients_that_autograd_gives(generator):
+    restraint = silri.start(ARCHITECTURE, SETTINGS, generator)
+    for trained in restraint:
+        for value in trained.parameters.values():
+            value.add_(0.3 * torch.randn(value.shape, generator=generator))
+    # Surer than it may be in one of the two numbers of an action.
+    restraint.people.parameters["out.bias"][:, 2] -= 4.0
+    batch, size = _batch(generator), SETTINGS.batch_size
+    share = torch.rand(size, generator=generator) / size
+    astray = torch.randn(size, 2, generator=generator)
+    people, multiplier = (
+        {name: value.clone().requires_grad_() for name, value in trained.parameters.items()}
+        for trained in restraint
+    )
+
+    def plain(parameters):
+        x = batch.state
+        for layer in range(2):
+            x = x @ parameters[f"{layer}.weight"][0] + parameters[f"{layer}.bias"][0]
+            x = torch.tanh(torch.nn.functional.layer_norm(x, x.shape[-1:]))
+        return x @ parameters["out.weight"][0].T + parameters["out.bias"][0].T
+
+    out = plain(people)
+    gaussian = torch.distributions.Normal(
+        torch.tanh(out[:, :2]), out[:, 2:].exp().clamp(min=silri.LEAST_STD)
+    )
+    loss = -(share * gaussian.log_prob(batch.action).sum(1)).sum()
+    expected = torch.autograd.grad(loss, list(people.values()))
+    deviation = (astray - gaussian.mean).square().sum(1)
+    excess = (deviation - gaussian.stddev.sum(1) - silri.SLACK).detach()
+    weight = torch.nn.functional.softplus(plain(multiplier)[:, 0])
+    raised = torch.autograd.grad(-(weight * excess).mean(), list(multiplier.values()))
+    with torch.no_grad():
+        average = silri.update_multiplier(restraint, batch, astray, ARCHITECTURE, 1e-3, 0.0)
+        silri.update_people(restraint, batch, share, ARCHITECTURE, 1e-3, 0.0)
+    torch.testing.assert_close(average[0], weight.detach().mean())
+    for trained, gradients in zip(restraint, (expected, raised), strict=True):
+        for first, gradient in zip(trained.first.values(), gradients, strict=True):
+            torch.testing.assert_close(first, 0.1 * gradient, rtol=1e-4, atol=1e-6)
+
+
 def test_the_multiplier_starts_the_same_everywhere(generator):
     restraint = silri.start(ARCHITECTURE, SETTINGS, generator)
     states = torch.randn(20, 1, generator=generator)

@@ -1,17 +1,9 @@
-"""Actor and critics as pure functions of stacked parameters.
-
-A network is a dictionary of tensors whose first axis is the ensemble: the heads of an
-ensemble run as one batched product. The output layer is kept as (out, in) and its result
-as (out, batch): with few outputs, that product is five times faster on a CPU than
-(batch, in) times (in, out).
-"""
+"""Actor and critics as pure functions of stacked parameters (``mlp``), and the actor that acts."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,15 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hilserl_core.spec import GRIPPER_STAY
-from hilserl_policy.distribution import ActionDistribution
-
-Parameters = dict[str, Tensor]
-Masks = tuple[Tensor, ...]
-"""What dropout multiplies each hidden layer by, (ensemble, batch, width) each; empty: none."""
-
-LOG_STD_LOW, LOG_STD_HIGH = math.log(1e-5), math.log(5.0)
-LAYER_NORM_EPSILON = 1e-5
-ACTIVATIONS = ("relu", "tanh")
+from hilserl_policy.distribution import LOG_STD_HIGH, LOG_STD_LOW, ActionDistribution
+from hilserl_policy.mlp import LAYER_NORM_EPSILON, Masks, Parameters, Tape, init_mlp, mlp_forward
 
 
 @dataclass(frozen=True)
@@ -59,149 +44,11 @@ class Architecture:
         return 2 * self.arm_dim + (3 if self.gripper else 0)
 
 
-def _mlp_init(
-    ensemble: int,
-    inputs: int,
-    hidden: tuple[int, ...],
-    outputs: int,
-    output_scale: float,
-    generator: torch.Generator | None,
-) -> Parameters:
-    """Parameters of ``ensemble`` MLPs, drawn head by head, then stacked."""
-
-    def uniform(rows: int, columns: int, bound: float) -> Tensor:
-        heads = [torch.rand(rows, columns, generator=generator) for _ in range(ensemble)]
-        return (torch.stack(heads) * 2 - 1) * bound
-
-    parameters: Parameters = {}
-    width = inputs
-    for layer, size in enumerate(hidden):
-        parameters[f"{layer}.weight"] = uniform(width, size, math.sqrt(3.0 / width))
-        parameters[f"{layer}.bias"] = torch.zeros(ensemble, 1, size)
-        width = size
-    parameters["out.weight"] = uniform(outputs, width, output_scale * math.sqrt(3.0 / width))
-    parameters["out.bias"] = torch.zeros(ensemble, outputs, 1)
-    return parameters
-
-
-@cache
-def _repeated(value: float, size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """(size,), to be read only."""
-    return torch.full((size,), value, dtype=dtype, device=device)
-
-
-def _normalise_and_activate(x: Tensor, activation: str) -> tuple[Tensor, Tensor, Tensor]:
-    """LayerNorm and activation; returns the result, and mean and 1 / deviation of each row.
-
-    The scale and shift of LayerNorm are not learned: giving them all the same makes torch
-    take its vectorised path, in half the time, and doubles what the tanh needs doubled.
-    """
-    size = x.shape[-1]
-    scale = _repeated(2.0 if activation == "tanh" else 1.0, size, x.dtype, x.device)
-    shift = _repeated(0.0, size, x.dtype, x.device)
-    normal, mean, inverse = torch.native_layer_norm(x, (size,), scale, shift, LAYER_NORM_EPSILON)
-    if activation == "relu":
-        return normal.relu_(), mean, inverse
-    # tanh(x) = 2 sigmoid(2 x) - 1; the sigmoid's vectorised form is six times faster.
-    normal.sigmoid_()
-    return torch.add(-1.0, normal, alpha=2.0, out=normal), mean, inverse
-
-
-def _activate_backward_(gradient: Tensor, result: Tensor, activation: str) -> Tensor:
-    """The gradient before the activation, in place."""
-    if activation == "relu":
-        torch.ops.aten.threshold_backward.grad_input(gradient, result, 0, grad_input=gradient)
-    else:
-        torch.ops.aten.tanh_backward.grad_input(gradient, result, grad_input=gradient)
-    return gradient
-
-
-class _Mlp(torch.autograd.Function):
-    """An ensemble of MLPs: products, biases, LayerNorm, activation; then a linear output.
-
-    The backward pass is written out: nothing is computed for parameters that are held
-    fixed, and little is allocated. Against autograd's own it halves an update's time
-    beside its matrix products, which torch.compile does too, after a minute of compiling.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        fixed: Tensor,
-        varied: Tensor | None,
-        activation: str,
-        dropout: Masks,
-        *parameters: Tensor,
-    ) -> Tensor:
-        """Maps inputs (batch, n) to (ensemble, outputs, batch).
-
-        Args:
-            fixed: (batch, n1), inputs that need no gradient.
-            varied: (batch, n2), further inputs, which may.
-            dropout: what each layer's product is multiplied by before its LayerNorm.
-            parameters: weight and bias of each layer.
-        """
-        x = fixed if varied is None else torch.cat((fixed, varied), 1)
-        x = x.expand(parameters[0].shape[0], -1, -1)
-        saved = [x]
-        for layer, (weight, bias) in enumerate(
-            zip(parameters[:-2:2], parameters[1:-2:2], strict=True)
-        ):
-            before = torch.baddbmm(bias, x, weight)
-            if dropout:
-                before.mul_(dropout[layer])
-            x, mean, inverse = _normalise_and_activate(before, activation)
-            saved += [before, mean, inverse, x]
-        ctx.save_for_backward(*saved, *parameters)
-        ctx.activation, ctx.dropout = activation, dropout
-        ctx.varied = 0 if varied is None else varied.shape[1]
-        return torch.baddbmm(parameters[-1], parameters[-2], x.mT)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        saved = ctx.saved_tensors
-        layers = (len(saved) - 3) // 6
-        stored, parameters = saved[: 1 + 4 * layers], saved[1 + 4 * layers :]
-        learn, steer = any(ctx.needs_input_grad[4:]), ctx.needs_input_grad[1]
-        gradients: list[Tensor | None] = [None] * len(parameters)
-        if learn:
-            gradients[-2] = torch.bmm(gradient, stored[-1])
-            gradients[-1] = gradient.sum(2, keepdim=True)
-        d = torch.bmm(gradient.mT, parameters[-2])
-        for layer in reversed(range(layers)):
-            inputs, before, mean, inverse, result = stored[4 * layer : 4 * layer + 5]
-            d = _activate_backward_(d, result, ctx.activation)
-            d = torch.ops.aten.native_layer_norm_backward(
-                d, before, (before.shape[-1],), mean, inverse, None, None, (True, False, False)
-            )[0]
-            if ctx.dropout:
-                d.mul_(ctx.dropout[layer])
-            if learn:
-                gradients[2 * layer] = torch.bmm(inputs.mT, d)
-                gradients[2 * layer + 1] = d.sum(1, keepdim=True)
-            if layer:
-                d = torch.bmm(d, parameters[2 * layer].mT)
-        varied = None
-        if steer:
-            varied = torch.bmm(d, parameters[0][:, -ctx.varied :].mT).sum(0)
-        return (None, varied, None, None, *gradients)
-
-
-def _mlp(
-    parameters: Parameters,
-    fixed: Tensor,
-    varied: Tensor | None,
-    activation: str,
-    dropout: Masks = (),
-) -> Tensor:
-    return _Mlp.apply(fixed, varied, activation, dropout, *parameters.values())
-
-
 def init_actor(
     architecture: Architecture, initial_std: float = 0.3, generator: torch.Generator | None = None
 ) -> Parameters:
     """An actor whose mean is near 0, whose std is ``initial_std``, and whose gripper is even."""
-    parameters = _mlp_init(
+    parameters = init_mlp(
         1,
         architecture.state_dim,
         architecture.hidden,
@@ -219,30 +66,23 @@ def init_critics(
 ) -> Parameters:
     """An ensemble of critics, each with weights of its own."""
     inputs = architecture.state_dim + architecture.arm_dim
-    return _mlp_init(ensemble, inputs, architecture.hidden, architecture.choices, 0.1, generator)
+    return init_mlp(ensemble, inputs, architecture.hidden, architecture.choices, 0.1, generator)
 
 
 def actor_forward(
     parameters: Parameters,
     state: Tensor,
     architecture: Architecture,
-    features: Tensor | None = None,
+    tape: Tape | None = None,
 ) -> ActionDistribution:
     """The action distribution at normalised states.
 
     Args:
         state: (batch, state_dim) float32, normalised.
-        features: (batch, n), the state's last n numbers where these are to be differentiated;
-            ``state`` then goes without them.
+        tape: is filled, for gradients.
     """
-    out = _mlp(parameters, state, features, architecture.activation)[0]
-    arm = architecture.arm_dim
-    if architecture.gripper:
-        log_probability = torch.log_softmax(out[2 * arm :], 0)
-    else:
-        log_probability = torch.zeros_like(out[:1])
-    log_std = out[arm : 2 * arm].clamp(LOG_STD_LOW, LOG_STD_HIGH)
-    return ActionDistribution(out[:arm], log_std, log_probability)
+    out = mlp_forward(parameters, state, architecture.activation, tape=tape)[0]
+    return ActionDistribution.of(out, architecture.arm_dim)
 
 
 def critic_forward(
@@ -251,7 +91,7 @@ def critic_forward(
     arm_action: Tensor,
     architecture: Architecture,
     dropout: Masks = (),
-    features: Tensor | None = None,
+    tape: Tape | None = None,
 ) -> Tensor:
     """Q-values of every critic in the ensemble, for each gripper choice.
 
@@ -260,16 +100,15 @@ def critic_forward(
         arm_action: (batch, arm_dim) float32 in [-1, 1].
         dropout: a mask for each hidden layer, as in DroQ (Hiraoka et al. 2022, arXiv
             2110.02034): between its product and its LayerNorm.
-        features: as in ``actor_forward``.
+        tape: is filled, for gradients; its inputs are the state's columns, then the action's.
 
     Returns:
         (ensemble, choices, batch) float32, discounted sum of rewards.
     """
-    seen = 0 if features is None else features.shape[1]
-    assert state.shape[1] + seen == architecture.state_dim
+    assert state.shape[1] == architecture.state_dim
     assert arm_action.shape[1] == architecture.arm_dim
-    varied = arm_action if features is None else torch.cat((features, arm_action), 1)
-    return _mlp(parameters, state, varied, architecture.activation, dropout)
+    inputs = torch.cat((state, arm_action), 1)
+    return mlp_forward(parameters, inputs, architecture.activation, dropout, tape)
 
 
 class PolicyNetwork:

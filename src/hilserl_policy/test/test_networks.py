@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from hilserl_policy import networks
-from hilserl_policy.distribution import ActionDistribution
+from hilserl_policy.distribution import (
+    LOG_STD_HIGH,
+    LOG_STD_LOW,
+    ActionDistribution,
+    through_tanh,
+)
+from hilserl_policy.mlp import ACTIVATIONS, Parameters, Tape
 from hilserl_policy.networks import (
-    ACTIVATIONS,
     Architecture,
     PolicyNetwork,
     actor_forward,
@@ -21,7 +25,7 @@ def _architecture(activation: str = "relu", gripper: bool = True) -> Architectur
     return Architecture(7, 3, gripper, (16, 24), activation)
 
 
-def _shaken(parameters: networks.Parameters) -> networks.Parameters:
+def _shaken(parameters: Parameters) -> Parameters:
     """Parameters of which none is zero, in double precision."""
     generator = torch.Generator().manual_seed(3)
     return {
@@ -66,53 +70,42 @@ def test_values_and_gradients_are_those_of_a_loop_over_plain_networks(
     state, action = torch.randn(11, 7).double(), torch.rand(11, 3).double()
     weight = torch.randn(ensemble, 3, 11).double()
 
-    def gradients(forward):
-        leaves = {name: value.clone().requires_grad_() for name, value in parameters.items()}
-        arm = action.clone().requires_grad_()
-        q = forward(leaves, arm)
-        return q, torch.autograd.grad((q * weight).sum(), [arm, *leaves.values()])
+    leaves = {name: value.clone().requires_grad_() for name, value in parameters.items()}
+    arm = action.clone().requires_grad_()
+    plain = _head_by_head(leaves, torch.cat((state, arm), 1), activation, masks)
+    expected = torch.autograd.grad((plain * weight).sum(), [*leaves.values(), arm])
+    tape = Tape()
+    q = critic_forward(parameters, state, action, arch, masks, tape)
+    torch.testing.assert_close(q, plain)
+    torch.testing.assert_close(critic_forward(parameters, state, action, arch, masks), q)
+    gradients, of_action = tape.all_gradients(weight, slice(7, None))
+    for mine, theirs in zip((*gradients, of_action), expected, strict=True):
+        torch.testing.assert_close(mine, theirs)
+    for mine, same in zip(tape.gradients(weight), gradients, strict=True):
+        assert torch.equal(mine, same), "a tape may be read twice"
+    assert torch.equal(tape.input_gradient(weight, slice(7, None)), of_action)
 
-    q, mine = gradients(lambda p, a: critic_forward(p, state, a, arch, masks))
-    expected, theirs = gradients(
-        lambda p, a: _head_by_head(p, torch.cat((state, a), 1), activation, masks)
-    )
-    torch.testing.assert_close(q, expected)
-    for a, b in zip(mine, theirs, strict=True):
-        torch.testing.assert_close(a, b)
 
-
+@pytest.mark.parametrize("gripper", [True, False])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_features_that_are_differentiated_get_the_gradient_that_autograd_gives(activation):
-    arch = _architecture(activation)
-    critics, actor = _shaken(init_critics(arch, 3)), _shaken(init_actor(arch))
-    state, action = torch.randn(11, 5).double(), torch.rand(11, 3).double()
-    features = torch.randn(11, 2).double().requires_grad_()
-    weight = torch.randn(3, 3, 11).double()
-    whole = torch.cat((state, features), 1)
-    for mine, plain, scale in (
-        (
-            critic_forward(critics, state, action, arch, (), features),
-            _head_by_head(critics, torch.cat((whole, action), 1), activation),
-            weight,
-        ),
-        (
-            actor_forward(actor, state, arch, features).mean,
-            _head_by_head(actor, whole, activation)[0, :3],
-            weight[0],
-        ),
-    ):
-        torch.testing.assert_close(mine, plain)
-        expected = torch.autograd.grad((plain * scale).sum(), features, retain_graph=True)
-        torch.testing.assert_close(torch.autograd.grad((mine * scale).sum(), features), expected)
-
-
-def test_fixed_parameters_cost_no_gradient():
-    arch = _architecture()
-    action = torch.zeros(4, 3, requires_grad=True)
-    q = critic_forward(init_critics(arch, 2), torch.randn(4, 7), action, arch)
-    (gradient,) = torch.autograd.grad(q.sum(), [action])
-    assert gradient.shape == (4, 3)
-    assert gradient.abs().sum() > 0
+def test_an_actors_gradients_are_those_that_autograd_gives(activation, gripper):
+    arch = _architecture(activation, gripper)
+    parameters, state = _shaken(init_actor(arch)), torch.randn(11, 7).double()
+    parameters["out.bias"][:, 3] += 20.0  # One log std lies beyond its limits.
+    leaves = {name: value.clone().requires_grad_() for name, value in parameters.items()}
+    out = _head_by_head(leaves, state, activation)[0]
+    plain = (out[:3], out[3:6].clamp(LOG_STD_LOW, LOG_STD_HIGH), torch.log_softmax(out[6:], 0))
+    tape = Tape()
+    policy = actor_forward(parameters, state, arch, tape)
+    mine = (policy.mean, policy.log_std, policy.gripper_log_probability)
+    weights = [torch.randn(each.shape).double() for each in mine]
+    used = 3 if gripper else 2
+    for a, b in zip(mine[:used], plain[:used], strict=True):
+        torch.testing.assert_close(a, b)
+    loss = sum((w * p).sum() for w, p in zip(weights[:used], plain[:used], strict=True))
+    expected = torch.autograd.grad(loss, list(leaves.values()))
+    for a, b in zip(tape.gradients(policy.gradient(*weights)), expected, strict=True):
+        torch.testing.assert_close(a, b)
 
 
 def test_heads_start_with_weights_of_their_own():
@@ -127,7 +120,7 @@ def test_log_density_is_that_of_a_squashed_gaussian():
         torch.randn(9, 7),
         _architecture(),
     )
-    action, log_density = policy.sample(0.5 * torch.randn(3, 9))
+    action, log_density, _ = policy.sample(0.5 * torch.randn(3, 9))
     reference = torch.distributions.TransformedDistribution(
         torch.distributions.Normal(policy.mean.mT, policy.log_std.exp().mT),
         torch.distributions.TanhTransform(cache_size=1),
@@ -143,26 +136,28 @@ def test_gradients_of_a_sample_are_autograds(scale):
     log_std = 0.5 * torch.randn(3, 9, generator=generator).double()
     weight = torch.randn(9, 4, generator=generator).double()
 
-    def gradients(sample):
-        leaves = [each.clone().requires_grad_() for each in (mean, log_std)]
-        action, log_density = sample(*leaves)
-        loss = (weight[:, :3] * action).sum() + (weight[:, 3] * log_density).sum()
-        return action, log_density, *torch.autograd.grad(loss, leaves)
+    leaves = [each.clone().requires_grad_() for each in (mean, log_std)]
+    before = leaves[0] + leaves[1].exp() * noise
+    gaussian = torch.distributions.Normal(leaves[0], leaves[1].exp()).log_prob(before)
+    squash = 2 * (np.log(2) - before - torch.nn.functional.softplus(-2 * before))
+    action, density = torch.tanh(before).mT, (gaussian - squash).sum(0)
+    loss = (weight[:, :3] * action).sum() + (weight[:, 3] * density).sum()
+    expected = torch.autograd.grad(loss, leaves)
+    sample = ActionDistribution(mean, log_std, mean[:1]).sample(noise)
+    torch.testing.assert_close(sample[:2], (action, density))
+    torch.testing.assert_close(sample.gradient(weight[:, :3], weight[:, 3]), expected)
 
-    def plain(mean, log_std):
-        before = mean + log_std.exp() * noise
-        gaussian = torch.distributions.Normal(mean, log_std.exp()).log_prob(before)
-        squash = 2 * (np.log(2) - before - torch.nn.functional.softplus(-2 * before))
-        return torch.tanh(before).mT, (gaussian - squash).sum(0)
 
-    mine = gradients(lambda *d: ActionDistribution(*d, mean[:1]).sample(noise))
-    for a, b in zip(mine, gradients(plain), strict=True):
-        torch.testing.assert_close(a, b)
+def test_the_gradient_of_the_mean_action_is_autograds():
+    mean = torch.randn(3, 9).double().requires_grad_()
+    policy, weight = ActionDistribution(mean, mean, mean[:1]), torch.randn(9, 3).double()
+    (expected,) = torch.autograd.grad((policy.arm * weight).sum(), mean)
+    torch.testing.assert_close(through_tanh(weight, policy.arm.detach()), expected)
 
 
 def test_a_density_far_from_zero_is_finite():
     policy = ActionDistribution(torch.tensor([[-60.0, 60.0]]), torch.zeros(1, 2), torch.zeros(1, 2))
-    action, log_density = policy.sample(torch.zeros(1, 2))
+    action, log_density, _ = policy.sample(torch.zeros(1, 2))
     assert action.tolist() == [[-1.0], [1.0]]
     # log of (1 / sqrt(2 pi)) / (4 exp(-2 * 60))
     expected = 120 - np.log(4) - 0.5 * np.log(2 * np.pi)
