@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -197,11 +198,15 @@ class OfflineRun:
         return RunDirectory.create_or_resume(path, config)
 
     def train(self) -> dict[str, Any]:
-        """Does the whole run; returns the figures of the last evaluation.
+        """Does the whole run and closes the environment; returns the last evaluation's figures.
 
         The run's folder then holds ``evaluations.jsonl``, one line an evaluation, the best
         policy as ``policy.safetensors``, and the learner's checkpoint.
         """
+        with contextlib.closing(self.world):
+            return self._train()
+
+    def _train(self) -> dict[str, Any]:
         p, trainer = self.parameters, self.trainer
         self._demonstrate()
         trainer.start()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import sys
 from collections.abc import Sequence
 
@@ -55,8 +54,7 @@ def _run(args: Sequence[str] | None) -> None:
     learning = given(arguments, LearnerParameters, NOT_OFFERED)
     run = OfflineRun(parameters, learning, lambda line: print(line, flush=True))
     process.prepare(run.learner_parameters.threads)
-    with contextlib.closing(run.world):
-        run.train()
+    run.train()
 
 
 if __name__ == "__main__":
