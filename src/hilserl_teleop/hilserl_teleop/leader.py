@@ -25,9 +25,9 @@ CLOSE, STAY, OPEN = -1.0, 0.0, 1.0
 CLOSES_BELOW, OPENS_ABOVE = 0.4, 0.6
 """Share of its way open, below and above which the leader's gripper closes and opens."""
 
-BLINK, BLACKOUT = 0.1, 1.0
-"""s between two measurements, from which on a push may have begun, or the arm may have been
-left behind, unseen; and from which on nothing is known of it any more."""
+STALE, BLACKOUT = 0.2, 1.0
+"""s without a measurement, after which an arm is not there, and a push may begin, or the arm may
+be left behind, unseen; and after which nothing is known of it any more."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class PushDetector:
         gap, self._seen = now - self._seen, now
         if gap > BLACKOUT:
             self.restart()
-        elif gap > BLINK:
+        elif gap > STALE:
             self._blinked, self._since = True, None
 
 
@@ -186,23 +186,19 @@ class Leader:
         spec: the run's action space.
         settings: of the push that takes over.
         arm: of both, leader and follower.
-        stale: s, after which an arm that says nothing is not there.
 
     Attributes:
         leads: whether the leader arm is to be limp, for a person to move; else it follows.
         limp: whether its driver has said that it is limp; None where it has yet to say.
     """
 
-    def __init__(
-        self, spec: ActionSpec, settings: PushSettings, arm: ArmModel = KOCH, stale: float = 0.2
-    ) -> None:
+    def __init__(self, spec: ActionSpec, settings: PushSettings, arm: ArmModel = KOCH) -> None:
         self.leads = False
         self.limp: bool | None = None
         self._rest = np.zeros(spec.dim, np.float32)
         self._arm = arm
         self._mapping = LeaderMapping(spec, arm)
         self._push = PushDetector(settings)
-        self._stale = stale
         self._leader, self._follower = _Arm(), _Arm()
         self._current: Vector = np.full(len(JOINT_NAMES), np.nan)
         self._command: Vector | None = None
@@ -239,14 +235,14 @@ class Leader:
 
     def is_there(self, now: float) -> bool:
         """Whether the leader arm says where it is."""
-        return now - self._leader.at <= self._stale
+        return now - self._leader.at <= STALE
 
     def target(self, now: float) -> Vector | None:
         """Where the leader is to go, (6,) rad; None while nobody shall move it."""
         follows = not self.leads and self.limp is False
         if not follows or self._follower.position is None:
             return None
-        if now - self._follower.at > self._stale:
+        if now - self._follower.at > STALE:
             return None
         return np.clip(self._follower.position, self._arm.low, self._arm.high)
 
