@@ -367,6 +367,9 @@ class Bus(Transactions):
 def half_turn_offset(model: Model, ticks: int, offset: int, target: int) -> int:
     """The homing offset with which a servo that now reads ``ticks`` would read ``target``.
 
+    A Feetech servo's register holds 2047 ticks either way, so half a turn exactly is the one
+    offset that it cannot hold: it then reads one tick beside the target.
+
     Args:
         ticks: its position with the offset that it has.
         offset: the one that it has.
@@ -374,8 +377,10 @@ def half_turn_offset(model: Model, ticks: int, offset: int, target: int) -> int:
     """
     result = offset + model.offset_sign * (target - ticks)
     turn = TICKS_PER_TURN
-    # Within a turn either way: an STS3215 holds no more, and more means the same.
-    return (result + turn // 2 - 1) % turn - (turn // 2 - 1)
+    # Within half a turn either way: more means the same.
+    result = (result + turn // 2 - 1) % turn - (turn // 2 - 1)
+    low, high = model.registers["homing_offset"].range()
+    return min(max(result, low), high)
 
 
 def _in_turn(turn: int, turns: Sequence[int]) -> bool:

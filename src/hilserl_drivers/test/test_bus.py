@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rigs import ServoRig
 
@@ -82,6 +82,7 @@ def test_homing_offsets_are_added_by_one_family_and_subtracted_by_the_other():
 
 @pytest.mark.parametrize("name", ["XL330-M288", "STS3215"])
 @given(ticks=st.integers(0, 4095), old=st.integers(-2047, 2047), target=st.integers(0, 4095))
+@example(ticks=1, old=2047, target=0)
 @settings(max_examples=30)
 def test_an_offset_that_makes_a_servo_read_what_is_wanted(name, ticks, old, target):
     model = MODELS[name]
@@ -89,6 +90,8 @@ def test_an_offset_that_makes_a_servo_read_what_is_wanted(name, ticks, old, targ
     low, high = model.registers["homing_offset"].range()
     assert low <= offset <= high
     encoder = ticks - model.offset_sign * old
+    if (target - encoder) % 4096 == 2048 and high < 2048:
+        offset += 1  # The register cannot hold half a turn: as near as can be.
     assert (encoder + model.offset_sign * offset - target) % 4096 == 0
 
 
