@@ -20,6 +20,18 @@ _WATCHDOG_UNIT = 0.02  # s
 _FULL_PWM = 885
 
 
+class _PacketHandler(Protocol2PacketHandler):
+    """ROBOTIS' SDK, whose own ``txPacket`` loses the bytes that stuffing adds.
+
+    It makes a new list where a packet grows, and goes on with the old one; a servo would take a
+    byte of the data for stuffing.
+    """
+
+    def addStuffing(self, packet: list[int]) -> list[int]:
+        packet[:] = super().addStuffing(packet)
+        return packet
+
+
 class DynamixelBus(Bus):
     """XL430 and XL330 servos."""
 
@@ -28,7 +40,7 @@ class DynamixelBus(Bus):
     can_reboot = True
     _status_bytes = 11
     _longest_request = 1024
-    _sdk = Protocol2PacketHandler()
+    _sdk = _PacketHandler()
 
     def _send_sync_read(self, port: Port, address: int, length: int, servos: Sequence[int]) -> int:
         result: int = self._sdk.syncReadTx(port, address, length, list(servos), len(servos), False)

@@ -1,7 +1,7 @@
 """The emulator's protocols: against the manual's examples, and against the vendors' SDKs."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hilserl_drivers.dynamixel_bus import DynamixelBus
@@ -91,6 +91,7 @@ DATA = st.lists(st.binary(max_size=12) | HEADERS, max_size=6).map(b"".join)
 
 @pytest.mark.parametrize("kind", CODECS)
 @given(servo=st.integers(0, 252), data=DATA)
+@example(servo=0, data=b"\xff\xff\xfd\xfd")  # The SDK by itself does not send it as it is.
 def test_servos_hear_what_the_sdk_sends(kind, servo, data):
     tape = Tape()
     bus, port = sdk(kind, tape)
