@@ -197,8 +197,8 @@ class Sac:
         gradient = policy.gradient(mean.add_(through_tanh(pull, arm)), log_std, gripper)
         rate, limit = settings.learning_rate, settings.gradient_limit
         descend(state.actor, tape.gradients(gradient), rate, limit)
-        entropy = -(probability * log_probability).sum(0).mean()
-        return torch.stack((loss, clone.arm, -sample.log_density.mean(), entropy))
+        entropies = -sample.log_density.mean(), policy.gripper_entropy().mean()
+        return torch.stack((loss, clone.arm, *entropies))
 
     def _held_to_people(
         self, state: State, batch: Batch, value: Tensor, arm: Tensor, clone: Cloning
